@@ -1,0 +1,37 @@
+/*
+ * The two clocks of the system: monotonic for intervals, wall for stamps.
+ */
+#include "common/clock.h"
+
+#include <time.h>
+
+uint64_t
+clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t
+clock_ms(void)
+{
+	return clock_us() / 1000;
+}
+
+int64_t
+clock_unix(void)
+{
+	return (int64_t)time(NULL);
+}
+
+void
+clock_stamp(int64_t unix_time, char out[32])
+{
+	time_t t = (time_t)unix_time;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}

@@ -1,0 +1,17 @@
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include <stdint.h>
+
+/*
+ * Time for those who sit at the edge of the system; pure modules are given the
+ * time as an argument instead and never call these.
+ */
+uint64_t clock_ms(void);  /* monotonic, milliseconds */
+uint64_t clock_us(void);  /* monotonic, microseconds */
+int64_t clock_unix(void); /* wall clock, seconds since 1970 UTC */
+
+/* Writes "2026-11-22T09:10:12Z" (XEP-0082); out holds 32 bytes. */
+void clock_stamp(int64_t unix_time, char out[32]);
+
+#endif

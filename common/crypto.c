@@ -1,0 +1,170 @@
+/*
+ * Random numbers, comparisons and digests, over OpenSSL.
+ */
+#include "common/crypto.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+
+static const char text_alphabet[] =
+    "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+
+void
+crypto_random(void *out, size_t len)
+{
+	if (RAND_bytes(out, (int)len) != 1)
+		fatalx("crypto: no random numbers");
+}
+
+uint64_t
+crypto_random_u64(void)
+{
+	uint64_t v;
+
+	crypto_random(&v, sizeof(v));
+	return v;
+}
+
+static bool
+text_is_mixed(const char *text)
+{
+	bool upper = false, lower = false, digit = false;
+
+	for (; *text != '\0'; text++) {
+		upper |= isupper((unsigned char)*text) != 0;
+		lower |= islower((unsigned char)*text) != 0;
+		digit |= isdigit((unsigned char)*text) != 0;
+	}
+	return upper && lower && digit;
+}
+
+void
+crypto_random_text(char *out, size_t len)
+{
+	const size_t n = sizeof(text_alphabet) - 1;
+	uint8_t byte;
+
+	do {
+		for (size_t i = 0; i < len;) {
+			crypto_random(&byte, 1);
+			/* Bytes beyond a multiple of n would favour some. */
+			if (byte < 256 / n * n)
+				out[i++] = text_alphabet[byte % n];
+		}
+		out[len] = '\0';
+	} while (len >= 3 && !text_is_mixed(out));
+}
+
+bool
+crypto_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+bool
+crypto_equal_str(const char *a, const char *b)
+{
+	uint8_t da[32], db[32];
+
+	crypto_sha256(a, strlen(a), da);
+	crypto_sha256(b, strlen(b), db);
+	return crypto_equal(da, db, sizeof(da));
+}
+
+void
+crypto_hex(const void *data, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[p[i] >> 4];
+		out[2 * i + 1] = digits[p[i] & 15];
+	}
+	out[2 * len] = '\0';
+}
+
+static void
+digest(const EVP_MD *md, const void *data, size_t len, uint8_t *out)
+{
+	if (EVP_Digest(data, len, out, NULL, md, NULL) != 1)
+		fatalx("crypto: digest failed");
+}
+
+void
+crypto_sha1(const void *data, size_t len, uint8_t out[20])
+{
+	digest(EVP_sha1(), data, len, out);
+}
+
+void
+crypto_sha256(const void *data, size_t len, uint8_t out[32])
+{
+	digest(EVP_sha256(), data, len, out);
+}
+
+void
+crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
+    size_t len, uint8_t out[32])
+{
+	if (HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) == NULL)
+		fatalx("crypto: hmac failed");
+}
+
+char *
+crypto_base64(const void *data, size_t len)
+{
+	char *out = xmalloc((len + 2) / 3 * 4 + 1);
+
+	EVP_EncodeBlock((unsigned char *)out, data, (int)len);
+	return out;
+}
+
+uint8_t *
+crypto_unbase64(const char *text, size_t *len)
+{
+	size_t have = strlen(text);
+	uint8_t *out;
+	int n;
+
+	/* EVP_DecodeBlock forgives blanks at both ends; we do not. */
+	if (have % 4 != 0 || have > 1 << 24 ||
+	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	                 "0123456789+/=") != have)
+		return NULL;
+	out = xmalloc(have / 4 * 3 + 1);
+	n = EVP_DecodeBlock(out, (const unsigned char *)text, (int)have);
+	if (n < 0) {
+		free(out);
+		return NULL;
+	}
+	for (size_t i = have; i > 0 && text[i - 1] == '=' && n > 0; i--)
+		n--;
+	*len = (size_t)n;
+	out[n] = '\0';
+	return out;
+}
+
+void
+crypto_wipe(void *data, size_t len)
+{
+	OPENSSL_cleanse(data, len);
+}
+
+void
+crypto_wipe_free(char *text)
+{
+	if (text == NULL)
+		return;
+	OPENSSL_cleanse(text, strlen(text));
+	free(text);
+}
