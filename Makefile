@@ -51,7 +51,7 @@ UNIT	:= $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(SRC_unit))
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(SRC_fuzz))
 
-.PHONY: all build deps check unit lint lab asan fuzz bench clean install
+.PHONY: all build deps check compile-tests unit lint lab asan fuzz bench clean install
 
 all: deps
 	@$(MAKE) --no-print-directory build
@@ -90,6 +90,9 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(ARCHIVES)
 $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+# Compiled, not run: for lint, with another compiler.
+compile-tests: $(UNIT) $(BENCH) $(FUZZ)
 
 unit: $(UNIT)
 	@tests/unit/run $(BUILD) $(UNIT)

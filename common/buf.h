@@ -16,9 +16,9 @@ struct buf {
 	size_t len, size;
 };
 
-void buf_clear(struct buf *b);           /* frees */
-void buf_reset(struct buf *b);           /* empties, keeps the memory */
-void buf_wipe(struct buf *b);            /* zeroes, then frees: secrets */
+void buf_clear(struct buf *b); /* frees */
+void buf_reset(struct buf *b); /* empties, keeps the memory */
+void buf_wipe(struct buf *b);  /* zeroes, then frees: secrets */
 void *buf_reserve(struct buf *b, size_t extra); /* room at the end */
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_str(struct buf *b, const char *str);
@@ -28,13 +28,13 @@ void buf_add_u8(struct buf *b, uint8_t v);
 void buf_add_u16(struct buf *b, uint16_t v);
 void buf_add_u32(struct buf *b, uint32_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
-void buf_add_block(struct buf *b, const void *data, size_t len); /* u32 + bytes */
-void buf_add_text(struct buf *b, const char *str); /* block; NULL is a block of
-                                                      length 0xffffffff */
+/* A block is its length (u32) and its bytes; NULL is the length 0xffffffff. */
+void buf_add_block(struct buf *b, const void *data, size_t len);
+void buf_add_text(struct buf *b, const char *str);
 void buf_put_u32(struct buf *b, size_t at, uint32_t v); /* overwrites */
 void buf_drop(struct buf *b, size_t len); /* removes from the front */
-char *buf_str(struct buf *b);            /* borrowed; valid until changed */
-char *buf_steal_str(struct buf *b);      /* the caller frees; b becomes empty */
+char *buf_str(struct buf *b);             /* borrowed; valid until changed */
+char *buf_steal_str(struct buf *b); /* the caller frees; b becomes empty */
 
 /*
  * A reading position in foreign bytes, with a sticky error: read everything,

@@ -138,8 +138,9 @@ crypto_unbase64(const char *text, size_t *len)
 
 	/* EVP_DecodeBlock forgives blanks at both ends; we do not. */
 	if (have % 4 != 0 || have > 1 << 24 ||
-	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                 "0123456789+/=") != have)
+	    strspn(text,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789+/=") != have)
 		return NULL;
 	out = xmalloc(have / 4 * 3 + 1);
 	n = EVP_DecodeBlock(out, (const unsigned char *)text, (int)have);

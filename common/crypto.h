@@ -16,7 +16,7 @@ uint64_t crypto_random_u64(void);
 void crypto_random_text(char *out, size_t len);
 
 bool crypto_equal(const void *a, const void *b, size_t len); /* constant time */
-bool crypto_equal_str(const char *a, const char *b); /* constant time */
+bool crypto_equal_str(const char *a, const char *b);         /* constant time */
 
 /* Lower-case hexadecimal; out holds 2 * len + 1 bytes. */
 void crypto_hex(const void *data, size_t len, char *out);

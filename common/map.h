@@ -23,7 +23,8 @@ void map_clear(struct map *m);
 void *map_find(const struct map *m, const void *key, size_t len);
 void *map_find_str(const struct map *m, const char *key);
 
-/* Adds, or replaces the value (and key) and returns the old value, else NULL. */
+/* Adds, or replaces the value (and key) and returns the old value, else NULL.
+ */
 void *map_put(struct map *m, const void *key, size_t len, void *value);
 void *map_put_str(struct map *m, const char *key, void *value);
 void *map_remove(struct map *m, const void *key, size_t len);

@@ -63,12 +63,26 @@ str_to_u64(const char *str, uint64_t min, uint64_t max, uint64_t *out)
 	return true;
 }
 
+/* How many bytes a sequence has that begins with this one; 0 if none does. */
+static size_t
+utf8_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2)
+		return 0;
+	if (first < 0xe0)
+		return 2;
+	if (first < 0xf0)
+		return 3;
+	return first < 0xf5 ? 4 : 0;
+}
+
 /* The number of bytes of the sequence at p, or 0 if it is none. */
 static size_t
 utf8_sequence(const unsigned char *p, size_t left)
 {
-	size_t need = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t need = utf8_length(p[0]);
 
 	if (need == 0 || need > left)
 		return 0;
