@@ -1,0 +1,83 @@
+#ifndef COMMON_XMLSTREAM_H
+#define COMMON_XMLSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/stanza.h"
+
+/*
+ * An XML stream (RFC 6120, 4 and 11) on libxml2's push parser: bytes in,
+ * events out. It knows sizes, nesting and namespaces, and nothing of sessions.
+ *
+ * A first-level element is serialised again while it is parsed, so that it can
+ * travel without ever being a tree: no prefixes on elements, each element with
+ * a default namespace declaration only where it differs from its parent's, and
+ * the content namespace (jabber:client, jabber:component:accept) implied at the
+ * top. What is implied means either, so a stanza goes from a client to a
+ * component without being touched.
+ *
+ * While nothing is unfinished the parser can be let go (xmlstream_rest); the
+ * next bytes make a new one.
+ */
+struct xmlstream;
+
+struct xml_limits {
+	size_t element;     /* bytes of one first-level element */
+	unsigned depth;     /* 1: the element itself */
+	unsigned attributes; /* of one element */
+};
+
+struct xml_open {
+	const char *name, *ns;       /* "stream" in NS_STREAM if right */
+	const char *content_ns;      /* default namespace declared, or NULL */
+	const char *to, *from, *id, *version, *lang; /* NULL: absent */
+};
+
+struct xml_stanza {
+	const char *name, *ns;
+	const char *to, *from, *id, *type, *lang; /* unescaped; NULL: absent */
+	const char *child, *child_ns; /* first child element; NULL: none */
+	unsigned children;            /* how many child elements */
+	bool has_body;                /* <body/> in the content namespace */
+	const char *attrs;            /* the other attributes, serialised, each
+	                                 with a blank before it */
+	size_t attrs_len;
+	const char *inner;            /* the content, serialised */
+	size_t inner_len;
+	bool content_ns; /* ns is the content namespace */
+};
+
+struct xmlstream_ops {
+	void (*open)(void *arg, const struct xml_open *open);
+	void (*stanza)(void *arg, const struct xml_stanza *stanza);
+	void (*close)(void *arg); /* </stream:stream> */
+	/* Fatal for the stream; nothing more is reported after it. */
+	void (*error)(void *arg, enum stream_error error, const char *text);
+};
+
+struct xmlstream *xmlstream_new(const struct xml_limits *limits,
+    const struct xmlstream_ops *ops, void *arg);
+void xmlstream_free(struct xmlstream *x); /* allowed inside a callback */
+
+/* Parses; callbacks come from inside. After xmlstream_stop() or
+ * xmlstream_free() inside a callback the rest of the bytes is dropped. */
+void xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len);
+
+/* A new stream on the same connection (after TLS or SASL). Inside a callback:
+ * what follows in the bytes being fed is dropped if `drop`, else parsed as the
+ * beginning of the new stream. */
+void xmlstream_restart(struct xmlstream *x, bool drop);
+void xmlstream_set_limits(struct xmlstream *x, const struct xml_limits *limits);
+void xmlstream_stop(struct xmlstream *x);
+void xmlstream_rest(struct xmlstream *x);
+
+/* Writes the stanza as bytes that can travel: with these from and to (NULL:
+ * none), its id, type, lang, other attributes and content. `lang` replaces an
+ * absent xml:lang (RFC 6120, 8.1.5); NULL: none. */
+void xml_stanza_write(struct buf *b, const struct xml_stanza *s,
+    const char *from, const char *to, const char *lang);
+
+#endif

@@ -1,0 +1,264 @@
+#ifndef XMPPD_CLUSTER_STORE_H
+#define XMPPD_CLUSTER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/result.h"
+#include "xmppd/link/frame.h"
+
+/*
+ * The replicated state: domain, settings, accounts, rosters, components, stored
+ * messages, what frames have done, the member table. It lives in SQLite
+ * (state.db), and changes only by commands that went through the Raft log. A
+ * command is applied the same way on every node: times, random numbers and
+ * permanent ids that only one place may choose are inside it, and a command
+ * whose condition does not hold has a result code instead of an effect.
+ *
+ * Threads: commands are applied by the store's own thread, in order. What was
+ * applied is reported to the main loop as events, in order. Reads are made from
+ * the main loop on a connection of their own; they see all that was reported,
+ * and perhaps a little more.
+ */
+struct store;
+struct event_base;
+
+/* ---- commands ---------------------------------------------------------- */
+
+enum store_command {
+	STORE_SETTING = 1,    /* name, value: "domain", timers; value absent: unset */
+	STORE_ACCOUNT_ADD,    /* local, scram_keys; RES_EXISTS */
+	STORE_ACCOUNT_PASSWD, /* local, scram_keys; RES_NOT_FOUND */
+	STORE_ACCOUNT_DEL,    /* local; its roster and rows go with it */
+	STORE_COMPONENT_ADD,  /* name, secret, bool secret_given; RES_EXISTS;
+	                         given and equal: RES_OK, existed; given and
+	                         different: RES_DIFFERS. Compared without case. */
+	STORE_COMPONENT_DEL,  /* name; RES_NOT_FOUND */
+	STORE_EFFECT,         /* struct store_effect: all of a frame's */
+	STORE_ROWS_DEL,       /* row ids that have been handed out */
+	STORE_PRUNE,          /* (origin, low): forget effects numbered lower */
+	STORE_ORIGIN_END,     /* origin: forget all of its effects */
+	STORE_MEMBER_PUT,     /* struct store_member; RES_EXISTS on an address or
+	                         identity that another row has */
+	STORE_MEMBER_SWAP,    /* identity, struct store_member: replaces the row
+	                         with that identity or address in one step; old
+	                         Raft ids are marked for removal */
+	STORE_MEMBER_DEL,     /* identity; its Raft id is marked for removal */
+	STORE_MEMBER_BOOT,    /* identity, boot; RES_DIFFERS unless higher */
+	STORE_RAFT_ID_GONE,   /* Raft id: the voter is gone, drop the mark */
+	STORE_NEXT_RAFT_ID,   /* -> result id: a fresh Raft id, never reused */
+	STORE_CLEAR,          /* accounts, rosters, rows, components, members but
+	                         this identity: `xmpp reset` */
+};
+
+/* A change of one roster item (RFC 6121, 2.1.2). */
+struct store_roster_item {
+	char *contact;      /* prepared bare JID */
+	char *name;         /* NULL: none */
+	char *groups;       /* '\n'-separated; NULL: none */
+	uint8_t to, from;   /* subscription halves, 0 or 1 */
+	uint8_t ask;        /* pending out: <ask='subscribe'/> */
+	uint8_t pending_in; /* a request waits for approval (3.1.3) */
+	uint8_t approved;   /* pre-approval (3.4) */
+	uint8_t visible;    /* is in the roster: not only pending in */
+	uint64_t version;   /* of the last change, for roster versioning */
+	char *request;      /* pending_in: the subscribe stanza's bytes */
+};
+
+enum effect_op {
+	EFFECT_STORE = 1, /* user, time, stanza bytes: a row; id in the result */
+	EFFECT_ROSTER,    /* user, item: set as a whole, version given by apply */
+	EFFECT_ROSTER_DEL,/* user, contact */
+	EFFECT_DONE,      /* nothing but the note that the frame is done */
+};
+
+struct store_op {
+	uint8_t op; /* enum effect_op */
+	char *user; /* local part of the account */
+	int64_t time;                   /* STORE: unix seconds */
+	struct buf stanza;              /* STORE: bytes, not yet stamped with a delay */
+	struct store_roster_item item;  /* ROSTER; ROSTER_DEL: contact only */
+};
+
+/*
+ * All durable effects of one frame, as one command: applied once for (origin,
+ * num), whoever sends it again. RES_NOT_FOUND for an op whose account is gone
+ * makes that op a no-op and the rest goes on.
+ */
+struct store_effect {
+	struct origin origin;
+	uint64_t num, low;
+	struct store_op *ops;
+	size_t count;
+};
+
+struct store_member {
+	uint8_t identity[16]; /* permanent, random */
+	uint32_t raft_id;
+	char *host;           /* host name */
+	char *address;        /* numeric, normalised: "10.1.1.1:5222",
+	                         "[2001:db8::1]:5222" */
+	uint8_t key[32];      /* given at join; proves which node it is */
+	uint64_t boot;        /* newest start */
+};
+
+void store_member_clear(struct store_member *);
+void store_effect_clear(struct store_effect *);
+void store_roster_item_clear(struct store_roster_item *);
+void store_roster_item_copy(struct store_roster_item *to,
+    const struct store_roster_item *from);
+
+/* Encoders: append one command to b. */
+void store_cmd_setting(struct buf *b, const char *name, const char *value);
+void store_cmd_account_add(struct buf *b, const char *local,
+    const struct scram_keys *keys);
+void store_cmd_account_passwd(struct buf *b, const char *local,
+    const struct scram_keys *keys);
+void store_cmd_account_del(struct buf *b, const char *local);
+void store_cmd_component_add(struct buf *b, const char *name,
+    const char *secret, bool given);
+void store_cmd_component_del(struct buf *b, const char *name);
+void store_cmd_effect(struct buf *b, const struct store_effect *effect);
+void store_cmd_rows_del(struct buf *b, const uint64_t *rows, size_t count);
+void store_cmd_prune(struct buf *b, const struct origin *origin, uint64_t low);
+void store_cmd_origin_end(struct buf *b, const struct origin *origin);
+void store_cmd_member_put(struct buf *b, const struct store_member *m);
+void store_cmd_member_swap(struct buf *b, const struct store_member *m);
+void store_cmd_member_del(struct buf *b, const uint8_t identity[16]);
+void store_cmd_member_boot(struct buf *b, const uint8_t identity[16],
+    uint64_t boot);
+void store_cmd_raft_id_gone(struct buf *b, uint32_t raft_id);
+void store_cmd_next_raft_id(struct buf *b);
+void store_cmd_clear(struct buf *b, const uint8_t identity[16]);
+
+/*
+ * An entry of the Raft log: commands with their proposers, as many as arrived
+ * together. (proposer, seq) names a command: the store keeps the result of the
+ * newest of each proposer, so that one sent again after a lost leader does not
+ * act twice. proposer 0 (router's effects, which have their own names) is not
+ * kept. A proposer is random for each start of a node.
+ */
+struct store_proposal {
+	uint64_t proposer, seq;
+	const void *command;
+	size_t len;
+};
+
+void store_entry_add(struct buf *entry, const struct store_proposal *p);
+
+/* ---- what has been applied, for the main loop -------------------------- */
+
+struct store_event {
+	uint64_t proposer, seq;      /* as proposed */
+	uint64_t index;              /* Raft index of its entry */
+	uint8_t what;                /* enum store_command */
+	bool again;                  /* was applied earlier: result repeated */
+	int code;                    /* RES_* */
+	uint64_t id;                 /* first row id, new Raft id, version */
+	const char *name;            /* setting, account, component; or NULL */
+	const struct store_effect *effect; /* EFFECT: with row ids and versions,
+	                                      else NULL */
+	const uint64_t *rows;        /* EFFECT: row id by op (0: none); ROWS_DEL */
+	size_t row_count;
+};
+
+struct store_callbacks {
+	/* On the main loop, in order; pointers are valid during the call. */
+	void (*applied)(void *arg, const struct store_event *event);
+	/* The whole state was replaced (a snapshot file): forget caches. */
+	void (*replaced)(void *arg);
+	/* A storage error: the node must stop (one function ends it). */
+	void (*failed)(void *arg, const char *why);
+	void *arg;
+};
+
+/* ---- life -------------------------------------------------------------- */
+
+/*
+ * Opens or makes DIR/state.db. With `base` NULL there is no thread: everything
+ * happens inside the calls (tests, simulation).
+ */
+struct store *store_open(const char *dir, struct event_base *base,
+    const struct store_callbacks *cb, struct error *e);
+void store_close(struct store *s); /* drains, joins the thread; NULL is fine */
+
+/* ---- for the Raft thread; thread-safe ---------------------------------- */
+
+/* Queues a committed entry. Copies the bytes. */
+void store_apply(struct store *s, uint64_t index, const void *entry,
+    size_t len);
+
+/* The Raft index up to which state.db is applied, and synced to the disk. */
+uint64_t store_applied_index(const struct store *s);
+uint64_t store_synced_index(const struct store *s);
+
+/* Asks for a checkpoint and sync of what is queued now; store_synced_index()
+ * says when it is there. Never blocks. */
+void store_sync(struct store *s);
+
+/* Writes a copy (SQLite's backup API, on the store's thread) to `path`; `done`
+ * is called on the main loop with the index it holds and its SHA-256. */
+void store_copy(struct store *s, const char *path,
+    void (*done)(void *arg, int code, uint64_t index, const uint8_t sha256[32]),
+    void *arg);
+
+/* Replaces the state by a copied file (takes and removes it), on the store's
+ * thread, durable before `done` is called on the main loop. */
+void store_install(struct store *s, const char *path,
+    void (*done)(void *arg, int code, uint64_t index), void *arg);
+
+/* ---- reads, on the main loop ------------------------------------------- */
+
+/* The caller frees what is returned; NULL if there is none. */
+char *store_setting(struct store *s, const char *name);
+bool store_account_exists(struct store *s, const char *local);
+int store_account_keys(struct store *s, const char *local,
+    struct scram_keys *keys); /* RES_NOT_FOUND */
+char *store_component_secret(struct store *s, const char *name);
+
+typedef void (*store_name_fn)(void *arg, const char *name, const char *value);
+void store_accounts(struct store *s, store_name_fn fn, void *arg);
+void store_components(struct store *s, store_name_fn fn, void *arg); /* value:
+                                          the secret; in the order of adding */
+size_t store_account_count(struct store *s);
+size_t store_row_count(struct store *s);
+
+struct store_roster {
+	struct store_roster_item *items;
+	size_t count;
+	uint64_t version;
+};
+
+void store_roster(struct store *s, const char *local, struct store_roster *out);
+void store_roster_clear(struct store_roster *r);
+
+struct store_row {
+	uint64_t id;
+	int64_t time;
+	struct buf stanza;
+};
+
+/* Stored messages of a user with id > after, oldest first, at most `max`;
+ * returns how many. The caller clears each stanza. */
+size_t store_rows(struct store *s, const char *local, uint64_t after,
+    struct store_row *out, size_t max);
+
+/* Whether the frame has been applied. */
+bool store_effect_done(struct store *s, const struct origin *origin,
+    uint64_t num);
+/* Origins of which effects are kept; the caller frees *out. */
+size_t store_origins(struct store *s, struct origin **out);
+
+/* The member table, ordered by numeric address; the caller clears each and
+ * frees the array. */
+size_t store_members(struct store *s, struct store_member **out);
+/* Raft ids marked for removal; the caller frees. */
+size_t store_raft_ids_marked(struct store *s, uint32_t **out);
+
+/* A digest of what must be equal on all nodes (not of the mechanics): for the
+ * comparison at a join and for tests. */
+void store_digest(struct store *s, uint8_t out[32]);
+
+#endif

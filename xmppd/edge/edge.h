@@ -1,0 +1,92 @@
+#ifndef XMPPD_EDGE_EDGE_H
+#define XMPPD_EDGE_EDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/result.h"
+#include "xmppd/link/frame.h"
+
+/*
+ * An edge: one loop's connections, their streams and sessions, and the edge's
+ * end of the link. It owns what clients and components have sent until the
+ * router acknowledges it, and remembers what it has accepted for them.
+ *
+ * The edge's end of the link is sans-I/O: messages for the router go out
+ * through `up`, messages from it come in through edge_down().
+ */
+struct edge;
+struct event_base;
+struct conn;
+struct ssl_ctx_st;
+
+struct edge_config {
+	uint32_t node, edge;
+	uint32_t hold_ms;
+	const char *domain;
+	size_t stanza_max;       /* bytes of one stanza */
+	uint32_t window;         /* frames not acknowledged, all sessions */
+	uint32_t session_window; /* and of one session */
+};
+
+struct edge_env {
+	void *arg;
+	/* Queues an encoded link message for the router of the present link. */
+	void (*up)(void *arg, const void *msg, size_t len);
+	/* A slow job for the worker: derives SCRAM keys of a password to compare
+	 * (PLAIN). `done` is called on this loop. */
+	void (*derive)(void *arg, const char *password,
+	    const struct scram_keys *params,
+	    void (*done)(void *done_arg, const struct scram_keys *derived),
+	    void *done_arg);
+};
+
+struct edge *edge_new(struct event_base *base, const struct edge_config *cfg,
+    const struct edge_env *env);
+void edge_free(struct edge *e); /* closes everything at once */
+
+/* Service on or off (`xmpp enable`, `disable`, G4). Off: what runs is closed
+ * with `condition` ("system-shutdown") and nothing new is taken. */
+void edge_set_serving(struct edge *e, bool serving, const char *condition);
+
+/* The TLS contexts for new connections; borrowed, may be replaced at any time
+ * (an open connection keeps its own reference). */
+void edge_set_tls(struct edge *e, struct ssl_ctx_st *client,
+    struct ssl_ctx_st *component);
+
+/* A new connection from the listener: a socket on which nothing has been read.
+ * `component`: it came to the component port. `peer`: address for the log. */
+void edge_accept(struct edge *e, int fd, bool component, const char *peer);
+
+/* A direct-TLS connection whose handshake the listener has already done, to
+ * tell clients from cluster peers by ALPN. Takes it. */
+void edge_adopt(struct edge *e, struct conn *c, const char *peer);
+
+/* Plaintext components from loopback allowed (spec: `component plaintext`). */
+void edge_set_plaintext(struct edge *e, bool allowed);
+
+/* The link to the router of `term` is up: announces, then sends again. */
+void edge_link_up(struct edge *e, uint64_t term);
+void edge_link_down(struct edge *e);
+
+/* The newest term that this node has seen in Raft (rule 12). */
+void edge_set_term(struct edge *e, uint64_t term);
+
+/* A message from the router. RES_INVALID: the link must be closed.
+ * RES_DENIED: a lower term, dropped. */
+int edge_down(struct edge *e, const void *msg, size_t len);
+
+/* Counted for `xmpp`, tests and the log. */
+struct edge_stats {
+	size_t connections, sessions, components, unacked, accepted;
+};
+struct edge_stats edge_stats(const struct edge *e);
+
+/* The components logged in here, for status. */
+void edge_components(const struct edge *e,
+    void (*fn)(void *arg, const char *name, const char *peer, int64_t since),
+    void *arg);
+
+#endif
