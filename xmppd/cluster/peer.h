@@ -22,6 +22,7 @@ struct peers;
 struct conn;
 struct event_base;
 struct ssl_ctx_st;
+struct ssl_st;
 
 #define PEER_ALPN "mmp-cluster/1"
 
