@@ -1,0 +1,207 @@
+/*
+ * A blocking client of a control socket: the shell does one thing at a time.
+ */
+#include "common/varlink_client.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/strutil.h"
+#include "common/varlink.h"
+#include "common/xmalloc.h"
+
+struct varlink_client {
+	int fd;
+	struct buf in;
+};
+
+static int
+set_timeout(int fd, int ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) != 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+}
+
+static int
+connect_to(const char *path, int timeout_ms, struct error *error)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, saved;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return error_set(error, RES_INVALID,
+		    "%s: path is longer than %zu characters", path,
+		    sizeof(addr.sun_path) - 1);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && set_timeout(fd, timeout_ms) == 0 &&
+	    connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	saved = errno;
+	if (fd >= 0)
+		close(fd);
+	if (saved == EACCES || saved == EPERM)
+		return error_set(
+		    error, RES_DENIED, "%s: permission denied", path);
+	return error_set(
+	    error, RES_UNREACHABLE, "%s: %s", path, strerror(saved));
+}
+
+struct varlink_client *
+varlink_client_open(const char *path, int timeout_ms, struct error *error)
+{
+	struct varlink_client *client;
+	int fd = connect_to(path, timeout_ms, error);
+
+	if (fd < 0)
+		return NULL;
+	client = xcalloc(1, sizeof(*client));
+	client->fd = fd;
+	return client;
+}
+
+void
+varlink_client_free(struct varlink_client *client)
+{
+	if (client == NULL)
+		return;
+	close(client->fd);
+	buf_wipe(&client->in);
+	free(client);
+}
+
+static int
+wait_failed(struct error *error)
+{
+	if (errno == EAGAIN)
+		return error_set(error, RES_TIMEOUT,
+		    "no answer in time: it isn't known whether it was done");
+	return error_set(
+	    error, RES_UNREACHABLE, "connection lost: %s", strerror(errno));
+}
+
+static int
+send_all(
+    struct varlink_client *client, const struct buf *out, struct error *error)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < out->len) {
+		n = send(client->fd, out->data + done, out->len - done,
+		    MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return wait_failed(error);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* The next message; NULL and an error if there is none. */
+static json_t *
+receive(struct varlink_client *client, struct error *error)
+{
+	struct buf *in = &client->in;
+	const uint8_t *end;
+	json_t *message;
+	ssize_t n;
+
+	while ((end = in->len == 0 ? NULL : memchr(in->data, 0, in->len)) ==
+	    NULL) {
+		if (in->len >= VARLINK_MESSAGE_MAX) {
+			error_set(error, RES_IO, "the answer is too long");
+			return NULL;
+		}
+		n = recv(client->fd, buf_reserve(in, 65536), 65536, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ECONNRESET;
+		if (n <= 0) {
+			wait_failed(error);
+			return NULL;
+		}
+		in->len += (size_t)n;
+	}
+	message = varlink_decode(
+	    (const char *)in->data, (size_t)(end - in->data), error);
+	buf_drop(in, (size_t)(end - in->data) + 1);
+	return message;
+}
+
+/* What the daemon refused, as a code and one line. */
+static int
+read_refusal(const json_t *message, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(message, "error"));
+	const json_t *params = json_object_get(message, "parameters");
+	const char *code = NULL, *text = NULL, *what = NULL;
+
+	if (name == NULL)
+		return error_set(error, RES_IO, "the answer makes no sense");
+	json_unpack((json_t *)(uintptr_t)params, "{s?s,s?s,s?s}", "code", &code,
+	    "text", &text, "parameter", &what);
+	if (str_ends(name, ".Error") && code != NULL && text != NULL)
+		return error_set(error, result_from_name(code), "%s", text);
+	if (str_equal(name, VARLINK_SERVICE ".PermissionDenied"))
+		return error_set(error, RES_DENIED, "permission denied");
+	return error_set(error, RES_INVALID, "%s%s%s", name,
+	    what == NULL ? "" : ": ", what == NULL ? "" : what);
+}
+
+int
+varlink_client_stream(struct varlink_client *client, const char *method,
+    json_t *parameters, varlink_more_cb more, void *arg, json_t **result,
+    struct error *error)
+{
+	json_t *message, *got;
+	struct buf out = { 0 };
+	int rc;
+
+	*result = NULL;
+	message = json_pack("{s:s,s:o}", "method", method, "parameters",
+	    parameters != NULL ? parameters : json_object());
+	if (more != NULL)
+		json_object_set_new(message, "more", json_true());
+	rc = varlink_encode(message, &out, error);
+	json_decref(message);
+	if (rc == 0)
+		rc = send_all(client, &out, error);
+	buf_wipe(&out);
+	while (rc == 0) {
+		message = receive(client, error);
+		if (message == NULL)
+			return error->code;
+		got = json_object_get(message, "parameters");
+		if (json_object_get(message, "error") != NULL || got == NULL)
+			rc = read_refusal(message, error);
+		else if (!json_is_true(json_object_get(message, "continues")))
+			*result = json_incref(got);
+		else if (more != NULL)
+			more(got, arg);
+		json_decref(message);
+		if (*result != NULL)
+			break;
+	}
+	return rc;
+}
+
+int
+varlink_client_call(struct varlink_client *client, const char *method,
+    json_t *parameters, json_t **result, struct error *error)
+{
+	return varlink_client_stream(
+	    client, method, parameters, NULL, NULL, result, error);
+}

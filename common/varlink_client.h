@@ -1,0 +1,36 @@
+#ifndef COMMON_VARLINK_CLIENT_H
+#define COMMON_VARLINK_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/result.h"
+
+/* A blocking connection to a daemon's control socket. */
+struct varlink_client;
+
+/* Called with each answer of a stream, borrowed. */
+typedef void (*varlink_more_cb)(const json_t *parameters, void *arg);
+
+/*
+ * Connects. NULL and RES_UNREACHABLE where no daemon answers, RES_DENIED where
+ * the socket may not be used. The time-out holds for each wait.
+ */
+struct varlink_client *varlink_client_open(
+    const char *path, int timeout_ms, struct error *error);
+void varlink_client_free(struct varlink_client *client);
+
+/*
+ * Calls a method by its full name; takes `parameters` (NULL: none). 0 and the
+ * answer, which the caller releases; or the code and text of the refusal, or
+ * RES_UNREACHABLE, RES_TIMEOUT or RES_IO: the connection is of no use then.
+ * With a callback the call asks for `more`: the callback gets all answers but
+ * the last.
+ */
+int varlink_client_call(struct varlink_client *client, const char *method,
+    json_t *parameters, json_t **result, struct error *error);
+int varlink_client_stream(struct varlink_client *client, const char *method,
+    json_t *parameters, varlink_more_cb more, void *arg, json_t **result,
+    struct error *error);
+
+#endif
