@@ -65,6 +65,9 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLCF) -c -o $@ $<
 
+# It takes these in with .incbin, which -MMD does not see.
+$(BUILD)/obj/common/varlink_text.o: $(wildcard common/*.varlink)
+
 # An archive is made anew: a source that is gone must not linger in it.
 $(BUILD)/lib%.a:
 	@mkdir -p $(@D)

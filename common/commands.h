@@ -32,6 +32,8 @@ struct command {
 };
 
 #define CMD_REMOVES 1u /* never by an abbreviated word */
+#define CMD_REREAD 2u  /* sends the files that the group's Show names again */
+#define CMD_EXPORT 4u  /* saves what would be lost to the pki folder first */
 
 /* A command of the original that has no place here. */
 struct command_elsewhere {

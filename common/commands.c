@@ -1,0 +1,285 @@
+/*
+ * The table of commands. Rows of a group stand together; help shows them in
+ * this order.
+ */
+#include "common/commands.h"
+
+#define ADMIN .role = ROLE_ADMIN
+#define AUDIT .role = ROLE_AUDIT
+#define LOCAL(name) .at = AT_LOCAL, .method = (name)
+#define XMPPD(name) .at = AT_XMPPD, .method = (name)
+#define BRIDGE(name) .at = AT_CALLBRIDGE, .method = (name)
+/* clang-format off */
+#define SECRET                                                                 \
+	.ask = ASK_SECRET, .prompt = "Enter callbridge secret: ",              \
+	.asks = "secret"
+#define PASSWORD                                                               \
+	.ask = ASK_PASSWORD, .prompt = "Enter password: ", .asks = "password"
+
+const struct command commands[] = {
+	/* The XMPP server of this node. */
+	{ .pattern = "xmpp [status]", AUDIT, XMPPD("Xmpp.Show"),
+	  .help = "show the XMPP server's configuration and state", },
+	{ .pattern = "xmpp enable", ADMIN, XMPPD("Xmpp.Enable"),
+	  .help = "check the configuration and start the XMPP server", },
+	{ .pattern = "xmpp disable", ADMIN, XMPPD("Xmpp.Disable"),
+	  .help = "stop the XMPP server; its configuration is kept", },
+	{ .pattern = "xmpp restart", ADMIN, XMPPD("Xmpp.Restart"),
+	  .help = "stop and start the XMPP server, with its files read again",
+	  .flags = CMD_REREAD, },
+	{ .pattern = "xmpp domain <domain>", ADMIN, XMPPD("Xmpp.Domain"),
+	  .help = "set the XMPP domain", },
+	{ .pattern = "xmpp domain none", ADMIN, XMPPD("Xmpp.Domain"),
+	  .help = "clear the XMPP domain", .flags = CMD_REMOVES, },
+	{ .pattern = "xmpp listen <listen:interface>...", ADMIN,
+	  XMPPD("Xmpp.Listen"),
+	  .help = "accept clients and components on these interfaces", },
+	{ .pattern = "xmpp listen none", ADMIN, XMPPD("Xmpp.Listen"),
+	  .help = "accept nobody", .flags = CMD_REMOVES, },
+	{ .pattern = "xmpp certs <key> <certificate> [<bundle>]", ADMIN,
+	  XMPPD("Xmpp.Certs"),
+	  .help = "set private key, certificate and chain from the pki folder",
+	},
+	{ .pattern = "xmpp certs none", ADMIN, XMPPD("Xmpp.Certs"),
+	  .help = "remove key and certificate", .flags = CMD_REMOVES, },
+	{ .pattern = "xmpp reset", ADMIN, XMPPD("Xmpp.Reset"),
+	  .help = "back to a single server without Call Bridges and accounts",
+	  .flags = CMD_REMOVES | CMD_EXPORT, },
+
+	/* Who may log in to the XMPP server as a component. */
+	{ .pattern = "xmpp callbridge add <name>", ADMIN,
+	  XMPPD("Callbridge.Add"),
+	  .help = "let a Call Bridge log in here, with a new secret", },
+	{ .pattern = "xmpp callbridge add-secret <name>", ADMIN,
+	  XMPPD("Callbridge.AddSecret"), SECRET,
+	  .help = "let a Call Bridge log in here, with a secret it has", },
+	{ .pattern = "xmpp callbridge del <callbridge:name>", ADMIN,
+	  XMPPD("Callbridge.Del"), .flags = CMD_REMOVES,
+	  .help = "let a Call Bridge log in here no longer", },
+	{ .pattern = "xmpp callbridge [list]", AUDIT, XMPPD("Callbridge.List"),
+	  .help = "list the Call Bridges that may log in here", },
+	{ .pattern = "xmpp component plaintext enable", ADMIN,
+	  XMPPD("Component.EnablePlaintext"),
+	  .help = "let components on this machine connect without TLS", },
+	{ .pattern = "xmpp component plaintext disable", ADMIN,
+	  XMPPD("Component.DisablePlaintext"),
+	  .help = "let components connect with TLS only", },
+
+	/* Accounts of XMPP clients. */
+	{ .pattern = "xmpp user add <name>", ADMIN, XMPPD("User.Add"), PASSWORD,
+	  .help = "create an account for XMPP clients", },
+	{ .pattern = "xmpp user passwd <user:name>", ADMIN,
+	  XMPPD("User.Passwd"), PASSWORD,
+	  .help = "change the password of an account", },
+	{ .pattern = "xmpp user del <user:name>", ADMIN, XMPPD("User.Del"),
+	  .flags = CMD_REMOVES,
+	  .help = "delete an account, its roster and its stored messages", },
+	{ .pattern = "xmpp user list", AUDIT, XMPPD("User.List"),
+	  .help = "list the accounts", },
+
+	/* The cluster of XMPP servers. */
+	{ .pattern = "xmpp cluster enable", ADMIN, XMPPD("Cluster.Enable"),
+	  .help = "put the server in cluster mode; it must be disabled", },
+	{ .pattern = "xmpp cluster disable", ADMIN, XMPPD("Cluster.Disable"),
+	  .help = "leave cluster mode; the server must be in no cluster", },
+	{ .pattern = "xmpp cluster trust <bundle>", ADMIN,
+	  XMPPD("Cluster.Trust"),
+	  .help = "set the certificates of the servers that are trusted", },
+	{ .pattern = "xmpp cluster trust none", ADMIN, XMPPD("Cluster.Trust"),
+	  .help = "trust no other server", .flags = CMD_REMOVES, },
+	{ .pattern = "xmpp cluster initialize", ADMIN,
+	  XMPPD("Cluster.Initialize"),
+	  .help = "make a cluster of this server, for the others to join", },
+	{ .pattern = "xmpp cluster join <address:member>", ADMIN,
+	  XMPPD("Cluster.Join"),
+	  .help = "join the cluster through a member", },
+	{ .pattern = "xmpp cluster remove [<member>]", ADMIN,
+	  XMPPD("Cluster.Remove"), .flags = CMD_REMOVES,
+	  .help = "take this server, or another one, out of the cluster", },
+	{ .pattern = "xmpp cluster hold <seconds>", ADMIN,
+	  XMPPD("Cluster.Hold"),
+	  .help = "set how long clients wait when a server is cut off", },
+	{ .pattern = "xmpp cluster [status] [detail]", AUDIT,
+	  XMPPD("Cluster.Status"),
+	  .help = "show this server's role and the list of peers", },
+
+	/* Keys and certificates: the folder that SFTP shows. */
+	{ .pattern = "pki list [detail]", AUDIT, LOCAL("Pki.List"),
+	  .help = "list keys, certificates and requests", },
+	{ .pattern = "pki inspect <file>", AUDIT, LOCAL("Pki.Inspect"),
+	  .help = "say what a file is and print it", },
+	{ .pattern = "pki csr <basename> <attribute>...", ADMIN,
+	  LOCAL("Pki.Csr"),
+	  .help = "make a private key and a signing request", },
+	{ .pattern = "pki selfsigned <basename> [<attribute>...]", ADMIN,
+	  LOCAL("Pki.Selfsigned"),
+	  .help = "make a private key and a certificate signed by itself", },
+	{ .pattern = "pki sign <csr> <ca>", ADMIN, LOCAL("Pki.Sign"),
+	  .help = "sign a request with a self-signed certificate of here", },
+	{ .pattern = "pki match <key> <certificate>", AUDIT,
+	  LOCAL("Pki.Match"),
+	  .help = "say whether a key and a certificate belong together", },
+	{ .pattern = "pki verify <certificate> <bundle> [<file:root>]", AUDIT,
+	  LOCAL("Pki.Verify"),
+	  .help = "say whether a certificate is proved by a bundle", },
+	{ .pattern = "pki unlock <key>", ADMIN, LOCAL("Pki.Unlock"),
+	  .help = "remove the pass-phrase from a private key", },
+	{ .pattern = "pki delete <file>", ADMIN, LOCAL("Pki.Delete"),
+	  .flags = CMD_REMOVES, .help = "delete a file of the pki folder", },
+
+	/* This node's own Call Bridge. */
+	{ .pattern = "callbridge", AUDIT, BRIDGE("Bridge.Show"),
+	  .help = "show the configuration of this node's Call Bridge", },
+	{ .pattern = "callbridge status", AUDIT, BRIDGE("Bridge.Status"),
+	  .help = "show where this node's Call Bridge is logged in", },
+	{ .pattern = "callbridge restart", ADMIN, BRIDGE("Bridge.Restart"),
+	  .help = "log in anew, with the trusted certificates read again",
+	  .flags = CMD_REREAD, },
+	{ .pattern = "callbridge xmpp", AUDIT, BRIDGE("Bridge.Show"),
+	  .help = "show where this node's Call Bridge is to log in", },
+	{ .pattern = "callbridge xmpp name <name>", ADMIN,
+	  BRIDGE("Bridge.Name"),
+	  .help = "set the unique name that it logs in with", },
+	{ .pattern = "callbridge xmpp name none", ADMIN, BRIDGE("Bridge.Name"),
+	  .help = "clear the name; it logs in nowhere", .flags = CMD_REMOVES, },
+	{ .pattern = "callbridge xmpp domain <domain>", ADMIN,
+	  BRIDGE("Bridge.Domain"),
+	  .help = "set the XMPP domain that it logs in to", },
+	{ .pattern = "callbridge xmpp domain none", ADMIN,
+	  BRIDGE("Bridge.Domain"), .flags = CMD_REMOVES,
+	  .help = "clear the domain; it logs in nowhere", },
+	{ .pattern = "callbridge xmpp server <server>", ADMIN,
+	  BRIDGE("Bridge.Server"),
+	  .help = "log in to this server only: no fail-over", },
+	{ .pattern = "callbridge xmpp server none", ADMIN,
+	  BRIDGE("Bridge.Server"), .flags = CMD_REMOVES,
+	  .help = "find servers by DNS SRV, and fail over between them", },
+	{ .pattern = "callbridge xmpp secret", ADMIN, BRIDGE("Bridge.Secret"),
+	  .ask = ASK_PASSWORD, .prompt = "Enter callbridge secret: ",
+	  .asks = "secret",
+	  .help = "set the secret that 'xmpp callbridge add' printed", },
+	{ .pattern = "callbridge xmpp secret none", ADMIN,
+	  BRIDGE("Bridge.Secret"), .flags = CMD_REMOVES,
+	  .help = "clear the secret; it logs in nowhere", },
+	{ .pattern = "callbridge trust xmpp <bundle>", ADMIN,
+	  BRIDGE("Bridge.Trust"),
+	  .help = "set the certificates that XMPP servers are checked with", },
+	{ .pattern = "callbridge trust xmpp none", ADMIN,
+	  BRIDGE("Bridge.Trust"), .flags = CMD_REMOVES,
+	  .help = "check with the system's and this node's XMPP certificates",
+	},
+
+	/* The resolver that the Call Bridge finds servers with. */
+	{ .pattern = "dns", AUDIT, BRIDGE("Dns.Show"),
+	  .help = "show forward zones and local records", },
+	{ .pattern = "dns add forwardzone <zone> <ip:server>", ADMIN,
+	  BRIDGE("Dns.AddForwardzone"),
+	  .help = "ask this server for names under a domain; . is all", },
+	{ .pattern = "dns del forwardzone <forwardzone:zone> <ip:server>", ADMIN,
+	  BRIDGE("Dns.DelForwardzone"), .flags = CMD_REMOVES,
+	  .help = "ask this server no longer", },
+	{ .pattern = "dns add rr <record>...", ADMIN, BRIDGE("Dns.AddRr"),
+	  .help = "add a local record: <name> [<ttl>] [IN] <type> <data>", },
+	{ .pattern = "dns del rr <rr:record>...", ADMIN, BRIDGE("Dns.DelRr"),
+	  .flags = CMD_REMOVES, .help = "delete a local record", },
+	{ .pattern = "dns lookup <rrtype:type> <dnsname:name>", AUDIT,
+	  BRIDGE("Dns.Lookup"),
+	  .help = "look a name up, as the Call Bridge does", },
+	{ .pattern = "dns flush", ADMIN, BRIDGE("Dns.Flush"),
+	  .help = "forget all answers", },
+
+	/* The node. */
+	{ .pattern = "iface [<interface>]", AUDIT, LOCAL("Node.Iface"),
+	  .help = "show interfaces", },
+	{ .pattern = "ipv4 [<interface>]", AUDIT, LOCAL("Node.Ipv4"),
+	  .help = "show IPv4 addresses", },
+	{ .pattern = "hostname", AUDIT, LOCAL("Node.Hostname"),
+	  .help = "show the host name", },
+	{ .pattern = "hostname <hostname:name>", ADMIN, LOCAL("Node.Hostname"),
+	  .help = "set the host name", },
+	{ .pattern = "version", AUDIT, LOCAL("Node.Version"),
+	  .help = "show the version", },
+	{ .pattern = "uptime", AUDIT, LOCAL("Node.Uptime"),
+	  .help = "show for how long the node and its services run", },
+	{ .pattern = "help [<topic>...]", AUDIT, LOCAL("Shell.Help"),
+	  .help = "explain commands; 'help cluster' is the whole procedure", },
+	{ .pattern = "exit|quit|logout", AUDIT, LOCAL("Shell.Exit"),
+	  .help = "leave the shell", },
+	{ .pattern = NULL, },
+};
+
+/* Compared word by word; the longest that fits answers. */
+const struct command_elsewhere commands_elsewhere[] = {
+	{ "xmpp multi_domain", "one server serves one domain; set it with "
+	  "'xmpp domain <domain>'" },
+	{ "xmpp max_sessions", "sessions of a user are not limited by number" },
+	{ "xmpp motd", "there is no message of the day" },
+	{ "pki pkcs12-to-ssh", "put the public key into the administrator's "
+	  "~/.ssh/authorized_keys" },
+	{ "callbridge listen", "the Call Bridge opens no port: it connects to "
+	  "XMPP servers, see 'callbridge xmpp'" },
+	{ "callbridge prefer", "the Call Bridge opens no port: it connects to "
+	  "XMPP servers, see 'callbridge xmpp'" },
+	{ "callbridge certs", "the Call Bridge logs in with a secret: "
+	  "'callbridge xmpp secret'; what it trusts is set with 'callbridge "
+	  "trust xmpp <bundle>'" },
+	{ "callbridge trust", "it trusts XMPP servers only: 'callbridge trust "
+	  "xmpp <bundle>'" },
+	{ "webadmin", "configure the Call Bridge with 'callbridge xmpp "
+	  "name|domain|server|secret' and look with 'callbridge status'" },
+	{ "dns mmp", "there is one resolver: leave out 'mmp'" },
+	{ "dns app", "there is one resolver: leave out 'app'" },
+	{ "user", "administrators are accounts of the system in the groups "
+	  "mmp-admin and mmp-audit, see adduser(8); accounts of XMPP clients "
+	  "are 'xmpp user'" },
+	{ "passwd", "an administrator's password is the system's, see "
+	  "passwd(1); that of an XMPP account is 'xmpp user passwd <name>'" },
+	{ "cac", "log in with a key: see ssh-keygen(1)" },
+	{ "health", "there is no appliance hardware to watch; see 'xmpp', "
+	  "'xmpp cluster status' and 'callbridge status'" },
+	{ "timezone", "times are shown in UTC; the system's zone is set with "
+	  "timedatectl(1)" },
+	{ "date", "the clock is the system's, see date(1) and timedatectl(1)" },
+	{ "ntp", "the clock is the system's, see timedatectl(1)" },
+	{ "reboot", "the machine is rebooted by its own administrator, see "
+	  "reboot(8); the server is restarted with 'xmpp restart'" },
+	{ "shutdown", "the machine is shut down by its own administrator, see "
+	  "shutdown(8); the server is stopped with 'xmpp disable'" },
+	{ "ipv4", "addresses are the system's, see ip(8); which of them this "
+	  "node uses is in interfaces.json, see mmp(8)" },
+	{ "ipv6", "'iface' shows the addresses of both families" },
+	{ "iface", "interfaces are the system's, see ip(8)" },
+	{ "ping", "use ping(8) from another account; 'dns lookup' tests names" },
+	{ "traceroute", "use traceroute(8) from another account" },
+	{ "pcap", "use tcpdump(8) from another account" },
+	{ "syslog", "events go to the system's log, see journalctl(1) and "
+	  "syslog.conf(5)" },
+	{ "backup", "save the node's folder, see mmp(8), FILES" },
+	{ "factory_reset", "use 'xmpp reset' and 'pki delete <file>'" },
+	{ "upgrade", "the package manager installs new versions" },
+	{ "license", "no licence is needed" },
+	{ "tls", "TLS 1.2 and 1.3 are spoken everywhere, nothing older" },
+	{ "firewall", "the firewall is the system's, see nft(8)" },
+	{ "database", "nothing needs a database of its own; XMPP servers are "
+	  "clustered with 'xmpp cluster'" },
+	{ "webbridge", "there is no web bridge; clients connect to the XMPP "
+	  "server" },
+	{ "turn", "there is no TURN server" },
+	{ "streamer", "there is no streamer" },
+	{ "recorder", "there is no recorder" },
+	{ "ldap", "accounts are made with 'xmpp user add <name>'" },
+	{ NULL, NULL },
+};
+/* clang-format on */
+
+const char *
+command_interface(enum command_at at)
+{
+	static const char *const names[] = {
+		[AT_LOCAL] = NULL,
+		[AT_XMPPD] = "im.xmppd",
+		[AT_CALLBRIDGE] = "im.callbridge",
+	};
+
+	return names[at];
+}
