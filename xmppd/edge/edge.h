@@ -35,6 +35,10 @@ struct edge_env {
 	void *arg;
 	/* Queues an encoded link message for the router of the present link. */
 	void (*up)(void *arg, const void *msg, size_t len);
+	/* Closes the present link: the edge has given its router up (no answer
+	 * for `hold`) and counts it as down already. A new one may be made, to
+	 * the same router too. */
+	void (*unlink)(void *arg);
 	/* A slow job for the worker: derives SCRAM keys of a password to compare
 	 * (PLAIN). `done` is called on this loop. */
 	void (*derive)(void *arg, const char *password,
@@ -57,7 +61,8 @@ void edge_set_tls(struct edge *e, struct ssl_ctx_st *client,
     struct ssl_ctx_st *component);
 
 /* A new connection from the listener: a socket on which nothing has been read.
- * `component`: it came to the component port. `peer`: address for the log. */
+ * `component`: it came to the component port. `peer`: numeric address and port,
+ * "192.0.2.1:40000" or "[2001:db8::1]:40000". */
 void edge_accept(struct edge *e, int fd, bool component, const char *peer);
 
 /* A direct-TLS connection whose handshake the listener has already done, to

@@ -104,7 +104,7 @@ struct up_session {
 	bool interested;      /* has asked for its roster (RFC 6121, 2.1.6) */
 	struct text full;     /* full JID; a component's: its domain */
 	struct text presence; /* newest broadcast presence; absent: none */
-	struct text account;  /* the account's incarnation, see up_frame */
+	struct text account;  /* the account's incarnation, as in FRAME_BIND */
 };
 
 struct up_report {
@@ -115,8 +115,13 @@ struct up_report {
 
 /* What a frame is. */
 enum frame_kind {
-	FRAME_BIND = 1, /* session begins: `to` is the full JID it asks for,
-	                   `from` absent, type absent; payload absent */
+	FRAME_BIND = 1, /* session begins: `to` is the full JID it asks for (a
+	                   component's: its domain), `from` and type absent;
+	                   payload: scram_keys.version that it logged in
+	                   with, in decimal, so that an account which was
+	                   deleted or made anew meanwhile isn't bound; absent
+	                   for a component. DELIVER_REFUSED ends the session:
+	                   no unbind follows, and the next try is another */
 	FRAME_UNBIND,   /* session has ended; payload: an unavailable presence
 	                   stanza with its status, or absent */
 	FRAME_MESSAGE,
@@ -167,8 +172,12 @@ struct up_ping {
  */
 enum query_kind {
 	QUERY_SCRAM = 1, /* name: prepared local part; answer: struct
-	                    scram_keys by scram_encode(), RES_NOT_FOUND */
-	QUERY_COMPONENT, /* name: domain; answer: the shared secret */
+	                    scram_keys by scram_keys_encode(). RES_NOT_FOUND:
+	                    the data may be made-up keys, the same for a name
+	                    on every node, so that nobody learns which
+	                    accounts there are; without, the edge's own */
+	QUERY_COMPONENT, /* name: prepared domain; answer: the shared secret,
+	                    or RES_NOT_FOUND */
 	QUERY_ALIVE,     /* answered RES_OK: this edge has a leader */
 };
 
