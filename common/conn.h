@@ -42,8 +42,8 @@ struct conn_loop *conn_loop_new(struct event_base *base);
 void conn_loop_free(struct conn_loop *loop);
 
 /* Takes a connected socket (made non-blocking, TCP_NODELAY). Reading begins. */
-struct conn *conn_accept(struct conn_loop *loop, int fd,
-    const struct conn_ops *ops, void *arg);
+struct conn *conn_accept(
+    struct conn_loop *loop, int fd, const struct conn_ops *ops, void *arg);
 
 /* Dials; ready() or closed() follows, the latter also after timeout_ms. NULL
  * with errno if no socket could be made. `from` (may be NULL) is bound to. */
@@ -63,7 +63,7 @@ int conn_fd(const struct conn *c);
 void conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_pending(const struct conn *c); /* bytes not yet written */
 
-void conn_pause(struct conn *c);  /* stops reading: back-pressure */
+void conn_pause(struct conn *c); /* stops reading: back-pressure */
 void conn_resume(struct conn *c);
 
 /* Writes what is queued, says goodbye, closes: in at most two seconds. */

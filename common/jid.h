@@ -9,11 +9,11 @@
  * A struct jid holds the prepared text in one block; its parts point into it.
  */
 struct jid {
-	char *full;     /* "local@domain/resource" as far as there; owned */
-	size_t bare;    /* length of "local@domain" */
-	size_t local;   /* length of the local part, 0: none */
-	size_t domain;  /* offset of the domain */
-	size_t len;     /* length of full; bare == len: no resource */
+	char *full;    /* "local@domain/resource" as far as there; owned */
+	size_t bare;   /* length of "local@domain" */
+	size_t local;  /* length of the local part, 0: none */
+	size_t domain; /* offset of the domain */
+	size_t len;    /* length of full; bare == len: no resource */
 };
 
 /* Prepares; 0 or RES_INVALID (then *j is untouched). */
@@ -22,7 +22,7 @@ void jid_clear(struct jid *j);
 
 /* Copies; the caller frees. */
 char *jid_bare(const struct jid *j);
-char *jid_local(const struct jid *j);    /* NULL if none */
+char *jid_local(const struct jid *j); /* NULL if none */
 char *jid_domain(const struct jid *j);
 const char *jid_resource(const struct jid *j); /* borrowed; NULL if none */
 bool jid_has_resource(const struct jid *j);

@@ -30,38 +30,64 @@
 /* RFC 6120, 4.9.3 */
 enum stream_error {
 	STREAM_ERROR_NONE = 0,
-	STREAM_BAD_FORMAT, STREAM_BAD_NAMESPACE_PREFIX, STREAM_CONFLICT,
-	STREAM_CONNECTION_TIMEOUT, STREAM_HOST_GONE, STREAM_HOST_UNKNOWN,
-	STREAM_IMPROPER_ADDRESSING, STREAM_INTERNAL_SERVER_ERROR,
-	STREAM_INVALID_FROM, STREAM_INVALID_NAMESPACE, STREAM_INVALID_XML,
-	STREAM_NOT_AUTHORIZED, STREAM_NOT_WELL_FORMED,
-	STREAM_POLICY_VIOLATION, STREAM_REMOTE_CONNECTION_FAILED,
-	STREAM_RESET, STREAM_RESOURCE_CONSTRAINT, STREAM_RESTRICTED_XML,
-	STREAM_SEE_OTHER_HOST, STREAM_SYSTEM_SHUTDOWN,
-	STREAM_UNDEFINED_CONDITION, STREAM_UNSUPPORTED_ENCODING,
-	STREAM_UNSUPPORTED_FEATURE, STREAM_UNSUPPORTED_STANZA_TYPE,
+	STREAM_BAD_FORMAT,
+	STREAM_BAD_NAMESPACE_PREFIX,
+	STREAM_CONFLICT,
+	STREAM_CONNECTION_TIMEOUT,
+	STREAM_HOST_GONE,
+	STREAM_HOST_UNKNOWN,
+	STREAM_IMPROPER_ADDRESSING,
+	STREAM_INTERNAL_SERVER_ERROR,
+	STREAM_INVALID_FROM,
+	STREAM_INVALID_NAMESPACE,
+	STREAM_INVALID_XML,
+	STREAM_NOT_AUTHORIZED,
+	STREAM_NOT_WELL_FORMED,
+	STREAM_POLICY_VIOLATION,
+	STREAM_REMOTE_CONNECTION_FAILED,
+	STREAM_RESET,
+	STREAM_RESOURCE_CONSTRAINT,
+	STREAM_RESTRICTED_XML,
+	STREAM_SEE_OTHER_HOST,
+	STREAM_SYSTEM_SHUTDOWN,
+	STREAM_UNDEFINED_CONDITION,
+	STREAM_UNSUPPORTED_ENCODING,
+	STREAM_UNSUPPORTED_FEATURE,
+	STREAM_UNSUPPORTED_STANZA_TYPE,
 	STREAM_UNSUPPORTED_VERSION,
 	STREAM_ERRORS
 };
-const char *stream_error_name(enum stream_error e); /* "bad-format" */
+const char *stream_error_name(enum stream_error e);    /* "bad-format" */
 enum stream_error stream_error_find(const char *name); /* NONE if unknown */
 
 /* RFC 6120, 8.3.3; each with the type the RFC recommends. */
 enum stanza_error {
-	STANZA_BAD_REQUEST = 1, STANZA_CONFLICT,
-	STANZA_FEATURE_NOT_IMPLEMENTED, STANZA_FORBIDDEN, STANZA_GONE,
-	STANZA_INTERNAL_SERVER_ERROR, STANZA_ITEM_NOT_FOUND,
-	STANZA_JID_MALFORMED, STANZA_NOT_ACCEPTABLE, STANZA_NOT_ALLOWED,
-	STANZA_NOT_AUTHORIZED, STANZA_POLICY_VIOLATION,
-	STANZA_RECIPIENT_UNAVAILABLE, STANZA_REDIRECT,
-	STANZA_REGISTRATION_REQUIRED, STANZA_REMOTE_SERVER_NOT_FOUND,
-	STANZA_REMOTE_SERVER_TIMEOUT, STANZA_RESOURCE_CONSTRAINT,
-	STANZA_SERVICE_UNAVAILABLE, STANZA_SUBSCRIPTION_REQUIRED,
-	STANZA_UNDEFINED_CONDITION, STANZA_UNEXPECTED_REQUEST,
+	STANZA_BAD_REQUEST = 1,
+	STANZA_CONFLICT,
+	STANZA_FEATURE_NOT_IMPLEMENTED,
+	STANZA_FORBIDDEN,
+	STANZA_GONE,
+	STANZA_INTERNAL_SERVER_ERROR,
+	STANZA_ITEM_NOT_FOUND,
+	STANZA_JID_MALFORMED,
+	STANZA_NOT_ACCEPTABLE,
+	STANZA_NOT_ALLOWED,
+	STANZA_NOT_AUTHORIZED,
+	STANZA_POLICY_VIOLATION,
+	STANZA_RECIPIENT_UNAVAILABLE,
+	STANZA_REDIRECT,
+	STANZA_REGISTRATION_REQUIRED,
+	STANZA_REMOTE_SERVER_NOT_FOUND,
+	STANZA_REMOTE_SERVER_TIMEOUT,
+	STANZA_RESOURCE_CONSTRAINT,
+	STANZA_SERVICE_UNAVAILABLE,
+	STANZA_SUBSCRIPTION_REQUIRED,
+	STANZA_UNDEFINED_CONDITION,
+	STANZA_UNEXPECTED_REQUEST,
 	STANZA_ERRORS
 };
 const char *stanza_error_name(enum stanza_error e);
-const char *stanza_error_type(enum stanza_error e); /* "cancel", ... */
+const char *stanza_error_type(enum stanza_error e);    /* "cancel", ... */
 enum stanza_error stanza_error_find(const char *name); /* 0 if unknown */
 
 /* ---- writing ----------------------------------------------------------- */
@@ -70,11 +96,10 @@ void xml_add_escaped(struct buf *b, const char *text, size_t len);
 void xml_add_text(struct buf *b, const char *text);
 /* " name='value'"; nothing if value is NULL. */
 void xml_add_attr(struct buf *b, const char *name, const char *value);
-void xml_add_attr_n(struct buf *b, const char *name, const char *value,
-    size_t len);
+void xml_add_attr_n(
+    struct buf *b, const char *name, const char *value, size_t len);
 /* "<error type='..'><condition xmlns='..'/>[<text>]</error>" */
-void xml_add_stanza_error(struct buf *b, enum stanza_error e,
-    const char *text);
+void xml_add_stanza_error(struct buf *b, enum stanza_error e, const char *text);
 
 /* ---- reading ----------------------------------------------------------- */
 
@@ -110,7 +135,7 @@ void xml_write(struct buf *b, const struct xml *x);
 
 /* Inserts bytes before the end tag of a stanza's bytes; makes room in a stanza
  * that has no content. For <delay/> stamps. */
-void stanza_insert(struct buf *out, const void *stanza, size_t len,
-    const char *child);
+void stanza_insert(
+    struct buf *out, const void *stanza, size_t len, const char *child);
 
 #endif

@@ -14,15 +14,15 @@ struct ssl_st;
  * TLS policy (RFC 7590): 1.2 and 1.3, forward secrecy, AEAD. Contexts are made
  * here and nowhere else.
  */
-struct ssl_ctx_st *tls_server_new(const char *key_pem, const char *chain_pem,
-    struct error *e);
+struct ssl_ctx_st *tls_server_new(
+    const char *key_pem, const char *chain_pem, struct error *e);
 /* Trust: PEM of anchors; a listed leaf is enough (partial chain). NULL: the
  * system's store. key and chain may be NULL: no client certificate. */
 struct ssl_ctx_st *tls_client_new(const char *key_pem, const char *chain_pem,
     const char *trust_pem, struct error *e);
 /* Also trusts these; for a second bundle. */
-int tls_trust_add(struct ssl_ctx_st *ctx, const char *trust_pem,
-    struct error *e);
+int tls_trust_add(
+    struct ssl_ctx_st *ctx, const char *trust_pem, struct error *e);
 
 /* A connection's SSL in client state; `name` is what the certificate must
  * cover (RFC 6125) and the SNI; NULL: the caller checks. */
@@ -33,9 +33,10 @@ struct ssl_st *tls_server_ssl(struct ssl_ctx_st *ctx);
  * queue. */
 void tls_why(struct ssl_st *ssl, char *out, size_t size);
 
-/* Channel bindings; the length, or 0 if this connection has none of the kind. */
-size_t tls_exporter(struct ssl_st *ssl, uint8_t out[32]);   /* RFC 9266 */
-size_t tls_unique(struct ssl_st *ssl, uint8_t out[64]);     /* RFC 5929, 3 */
-size_t tls_end_point(struct ssl_st *ssl, uint8_t out[64]);  /* RFC 5929, 4 */
+/* Channel bindings; the length, or 0 if this connection has none of the kind.
+ */
+size_t tls_exporter(struct ssl_st *ssl, uint8_t out[32]);  /* RFC 9266 */
+size_t tls_unique(struct ssl_st *ssl, uint8_t out[64]);    /* RFC 5929, 3 */
+size_t tls_end_point(struct ssl_st *ssl, uint8_t out[64]); /* RFC 5929, 4 */
 
 #endif

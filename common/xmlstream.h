@@ -25,14 +25,14 @@
 struct xmlstream;
 
 struct xml_limits {
-	size_t element;     /* bytes of one first-level element */
-	unsigned depth;     /* 1: the element itself */
+	size_t element;      /* bytes of one first-level element */
+	unsigned depth;      /* 1: the element itself */
 	unsigned attributes; /* of one element */
 };
 
 struct xml_open {
-	const char *name, *ns;       /* "stream" in NS_STREAM if right */
-	const char *content_ns;      /* default namespace declared, or NULL */
+	const char *name, *ns;  /* "stream" in NS_STREAM if right */
+	const char *content_ns; /* default namespace declared, or NULL */
 	const char *to, *from, *id, *version, *lang; /* NULL: absent */
 };
 
@@ -43,9 +43,9 @@ struct xml_stanza {
 	unsigned children;            /* how many child elements */
 	bool has_body;                /* <body/> in the content namespace */
 	const char *attrs;            /* the other attributes, serialised, each
-	                                 with a blank before it */
+					 with a blank before it */
 	size_t attrs_len;
-	const char *inner;            /* the content, serialised */
+	const char *inner; /* the content, serialised */
 	size_t inner_len;
 	bool content_ns; /* ns is the content namespace */
 };

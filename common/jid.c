@@ -1,0 +1,300 @@
+/*
+ * Addresses. Nearly all of them are plain ASCII and already prepared, so that
+ * is tried first; what is left goes through stringprep and IDNA.
+ */
+#include "common/jid.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <idn2.h>
+#include <stringprep.h>
+
+#include "common/result.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+
+#define JID_PART_MAX 1023 /* bytes, RFC 7622, 3.1 */
+#define DOMAIN_LABEL_MAX 63
+
+static bool
+is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+static bool
+part_is_sized(const char *text)
+{
+	size_t len = strnlen(text, JID_PART_MAX + 1);
+
+	return len >= 1 && len <= JID_PART_MAX;
+}
+
+/* Stringprep into new memory; NULL if the profile forbids it. */
+static char *
+prep_profile(const char *text, const Stringprep_profile *profile)
+{
+	char out[JID_PART_MAX + 1];
+
+	if (!str_is_utf8(text, strlen(text)))
+		return NULL;
+	memcpy(out, text, strlen(text) + 1);
+	if (stringprep(out, sizeof(out), STRINGPREP_NO_UNASSIGNED, profile) !=
+		STRINGPREP_OK ||
+	    out[0] == '\0')
+		return NULL;
+	return xstrdup(out);
+}
+
+char *
+jid_prep_local(const char *text)
+{
+	char *out;
+
+	if (!part_is_sized(text))
+		return NULL;
+	if (!is_ascii(text))
+		return prep_profile(text, stringprep_xmpp_nodeprep);
+	/* RFC 6122, A.5: what nodeprep prohibits in ASCII. */
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p <= ' ' || *p == 0x7f || strchr("\"&'/:<>@", *p) != NULL)
+			return NULL;
+	out = xstrdup(text);
+	str_lower(out);
+	return out;
+}
+
+char *
+jid_prep_resource(const char *text)
+{
+	if (!part_is_sized(text))
+		return NULL;
+	if (!is_ascii(text))
+		return prep_profile(text, stringprep_xmpp_resourceprep);
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			return NULL;
+	return xstrdup(text);
+}
+
+static bool
+domain_is_ipv6(const char *text)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+	size_t len = strlen(text);
+
+	if (len < 4 || len - 2 >= sizeof(address) || text[0] != '[' ||
+	    text[len - 1] != ']')
+		return false;
+	memcpy(address, text + 1, len - 2);
+	address[len - 2] = '\0';
+	return inet_pton(AF_INET6, address, &addr) == 1;
+}
+
+/* Letters, digits and hyphens in labels of 1 to 63 (RFC 1035, 2.3.1). */
+static bool
+domain_is_ldh(const char *text)
+{
+	size_t label = 0;
+
+	for (const char *p = text;; p++) {
+		if (*p == '.' || *p == '\0') {
+			if (label == 0 || label > DOMAIN_LABEL_MAX ||
+			    p[-1] == '-')
+				return false;
+			if (*p == '\0')
+				return true;
+			label = 0;
+			continue;
+		}
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+			*p == '_' || (*p == '-' && label > 0)))
+			return false;
+		label++;
+	}
+}
+
+static char *
+domain_to_unicode(const char *text)
+{
+	char *ascii = NULL, *unicode = NULL, *out = NULL;
+
+	/* Through the A-label and back: the U-label in its one normal form. */
+	if (!str_is_utf8(text, strlen(text)) ||
+	    idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return NULL;
+	if (idn2_to_unicode_8z8z(ascii, &unicode, 0) == IDN2_OK &&
+	    part_is_sized(unicode))
+		out = xstrdup(unicode);
+	idn2_free(ascii);
+	idn2_free(unicode);
+	return out;
+}
+
+char *
+jid_prep_domain(const char *text)
+{
+	size_t len = strlen(text);
+	char *copy, *out;
+
+	if (!part_is_sized(text))
+		return NULL;
+	copy = xstrdup(text);
+	/* RFC 7622, 3.2: a final dot is stripped. */
+	if (len > 1 && copy[len - 1] == '.')
+		copy[len - 1] = '\0';
+	if (!is_ascii(copy)) {
+		out = domain_to_unicode(copy);
+		free(copy);
+		return out;
+	}
+	str_lower(copy);
+	if (domain_is_ldh(copy) || domain_is_ipv6(copy))
+		return copy;
+	free(copy);
+	return NULL;
+}
+
+/* Whether the text is prepared as it stands; the usual case, no allocation. */
+static bool
+jid_is_prepared(const char *text, size_t len, struct jid *j)
+{
+	const char *at = memchr(text, '@', len);
+	const char *slash = memchr(text, '/', len);
+	const char *domain, *end = slash != NULL ? slash : text + len;
+	size_t label = 0;
+
+	if (at != NULL && slash != NULL && at > slash)
+		at = NULL;
+	if (at == text || (size_t)(end - text) > JID_PART_MAX)
+		return false;
+	domain = at != NULL ? at + 1 : text;
+	for (const char *p = text; at != NULL && p < at; p++)
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+			*p == '.' || *p == '-' || *p == '_'))
+			return false;
+	for (const char *p = domain; p < end; p++) {
+		if (*p == '.') {
+			if (label == 0 || p[-1] == '-')
+				return false;
+			label = 0;
+			continue;
+		}
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+			(*p == '-' && label > 0)) ||
+		    ++label > DOMAIN_LABEL_MAX)
+			return false;
+	}
+	if (label == 0 || end[-1] == '-')
+		return false;
+	if (slash != NULL) {
+		if (slash + 1 == text + len ||
+		    (size_t)(text + len - slash) > JID_PART_MAX)
+			return false;
+		for (const char *p = slash + 1; p < text + len; p++)
+			if (*p < ' ' || *p >= 0x7f)
+				return false;
+	}
+	j->local = at != NULL ? (size_t)(at - text) : 0;
+	j->domain = (size_t)(domain - text);
+	j->bare = (size_t)(end - text);
+	j->len = len;
+	return true;
+}
+
+/* Puts prepared parts together; local and resource may be NULL. */
+static void
+jid_join(
+    struct jid *j, const char *local, const char *domain, const char *resource)
+{
+	j->local = local != NULL ? strlen(local) : 0;
+	j->domain = local != NULL ? j->local + 1 : 0;
+	j->bare = j->domain + strlen(domain);
+	j->len = (size_t)xasprintf(&j->full, "%s%s%s%s%s",
+	    local != NULL ? local : "", local != NULL ? "@" : "", domain,
+	    resource != NULL ? "/" : "", resource != NULL ? resource : "");
+}
+
+int
+jid_parse(const char *text, size_t len, struct jid *j)
+{
+	char *copy, *slash, *at, *local = NULL, *domain = NULL;
+	char *resource = NULL;
+	int rc = RES_INVALID;
+
+	if (len == 0 || len > 3 * JID_PART_MAX + 2 ||
+	    memchr(text, '\0', len) != NULL)
+		return RES_INVALID;
+	if (jid_is_prepared(text, len, j)) {
+		j->full = xstrndup(text, len);
+		return RES_OK;
+	}
+	/* RFC 7622, 3.1: resource first (first "/"), then local (first "@"). */
+	copy = xstrndup(text, len);
+	slash = strchr(copy, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		resource = jid_prep_resource(slash + 1);
+	}
+	at = strchr(copy, '@');
+	if (at != NULL) {
+		*at = '\0';
+		local = jid_prep_local(copy);
+	}
+	domain = jid_prep_domain(at != NULL ? at + 1 : copy);
+	if (domain != NULL && (at == NULL || local != NULL) &&
+	    (slash == NULL || resource != NULL)) {
+		jid_join(j, local, domain, resource);
+		rc = RES_OK;
+	}
+	free(copy);
+	free(local);
+	free(domain);
+	free(resource);
+	return rc;
+}
+
+void
+jid_clear(struct jid *j)
+{
+	free(j->full);
+	*j = (struct jid){ 0 };
+}
+
+char *
+jid_bare(const struct jid *j)
+{
+	return xstrndup(j->full, j->bare);
+}
+
+char *
+jid_local(const struct jid *j)
+{
+	return j->local == 0 ? NULL : xstrndup(j->full, j->local);
+}
+
+char *
+jid_domain(const struct jid *j)
+{
+	return xstrndup(j->full + j->domain, j->bare - j->domain);
+}
+
+bool
+jid_has_resource(const struct jid *j)
+{
+	return j->len > j->bare;
+}
+
+const char *
+jid_resource(const struct jid *j)
+{
+	return jid_has_resource(j) ? j->full + j->bare + 1 : NULL;
+}
