@@ -380,7 +380,7 @@ not_what_is_wanted(const struct pki_file *file, enum pki_kind want,
 		    pki_kind_text(want));
 	return error_set(e, RES_INVALID, "%s holds no %s: it is %s %s%s",
 	    file->name, pki_kind_text(want),
-	    strchr("ae", pki_kind_text(kind)[0]) != NULL ? "an" : "a",
+	    strchr("aeS", pki_kind_text(kind)[0]) != NULL ? "an" : "a",
 	    pki_kind_text(kind), advice(kind));
 }
 
@@ -432,6 +432,26 @@ pki_read_csr(const struct pki_file *file, struct error *e)
 	c.csr = NULL;
 	pki_content_clear(&c);
 	return csr;
+}
+
+int
+pki_as_pem(const struct pki_file *file, struct buf *out, struct error *e)
+{
+	struct pki_content c;
+	int rc = pki_read(file, &c, e);
+
+	if (rc != 0)
+		return rc;
+	if (c.key == NULL && c.certs.count == 0)
+		rc = not_what_is_wanted(file,
+		    c.kind == PKI_KEY_ENCRYPTED ? PKI_KEY : PKI_CERT, c.kind,
+		    e);
+	if (c.key != NULL)
+		pki_key_pem(c.key, out);
+	pki_certs_pem(&c.certs, 0, out);
+	buf_str(out);
+	pki_content_clear(&c);
+	return rc;
 }
 
 void

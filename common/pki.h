@@ -92,6 +92,12 @@ int pki_read_certs(
 struct evp_pkey_st *pki_read_key(const struct pki_file *file, struct error *e);
 struct X509_req_st *pki_read_csr(const struct pki_file *file, struct error *e);
 
+/*
+ * Appends the file's keys and certificates as PEM, whatever form they have in
+ * the file: what is sent to a daemon. An error where there is neither.
+ */
+int pki_as_pem(const struct pki_file *file, struct buf *out, struct error *e);
+
 void pki_key_free(struct evp_pkey_st *key);
 void pki_csr_free(struct X509_req_st *csr);
 void pki_certs_clear(struct pki_certs *certs);

@@ -392,6 +392,39 @@ never_takes_a_part_for_the_whole(void **state)
 }
 
 static void
+gives_der_as_pem(void **state)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct buf out = { 0 };
+	struct pki_file file = { "f", NULL, 0 };
+	struct error e;
+	char *data;
+
+	(void)state;
+	i2d_X509_bio(bio, leaf->cert);
+	file.len = (size_t)BIO_get_mem_data(bio, &data);
+	file.data = data;
+	assert_int_equal(pki_as_pem(&file, &out, NULL), 0);
+	assert_string_equal(buf_str(&out), leaf->cert_pem);
+	BIO_free(bio);
+	buf_reset(&out);
+
+	bio = BIO_new(BIO_s_mem());
+	i2d_PrivateKey_bio(bio, leaf->key);
+	file.len = (size_t)BIO_get_mem_data(bio, &data);
+	file.data = data;
+	assert_int_equal(pki_as_pem(&file, &out, NULL), 0);
+	assert_string_equal(buf_str(&out), leaf->key_pem);
+	BIO_free(bio);
+	buf_clear(&out);
+
+	file = file_of("ssh-rsa AAAA");
+	assert_int_equal(pki_as_pem(&file, &out, &e), RES_INVALID);
+	assert_string_equal(
+	    e.text, "f holds no certificate: it is an SSH public key");
+}
+
+static void
 has_limits(void **state)
 {
 	struct buf many = { 0 };
@@ -469,6 +502,7 @@ main(void)
 		cmocka_unit_test(tells_to_unlock_an_encrypted_key),
 		cmocka_unit_test(refuses_malformed_blocks),
 		cmocka_unit_test(never_takes_a_part_for_the_whole),
+		cmocka_unit_test(gives_der_as_pem),
 		cmocka_unit_test(has_limits),
 		cmocka_unit_test(tells_the_facts),
 		cmocka_unit_test(never_shows_a_private_key),
