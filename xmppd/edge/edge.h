@@ -24,6 +24,7 @@ struct ssl_ctx_st;
 
 struct edge_config {
 	uint32_t node, edge;
+	uint32_t edges; /* how many this node runs */
 	uint32_t hold_ms;
 	const char *domain;
 	size_t stanza_max;       /* bytes of one stanza */

@@ -182,6 +182,7 @@ up_announce_encode(struct buf *b, uint64_t term, const struct up_announce *m)
 	head_encode(b, UP_ANNOUNCE, term);
 	origin_encode(b, &m->origin);
 	buf_add_u64(b, m->low);
+	buf_add_u32(b, m->edges);
 }
 
 int
@@ -189,6 +190,7 @@ up_announce_decode(struct cursor *c, struct up_announce *m)
 {
 	m->origin = origin_decode(c);
 	m->low = cursor_u64(c);
+	m->edges = cursor_u32(c);
 	return decoded(c);
 }
 

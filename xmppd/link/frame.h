@@ -92,7 +92,9 @@ enum link_down {
 
 struct up_announce {
 	struct origin origin;
-	uint64_t low; /* lowest number not yet acknowledged */
+	uint64_t low;   /* lowest number not yet acknowledged */
+	uint32_t edges; /* how many edges this node runs: a node has announced
+	                   when all of them have */
 };
 
 enum session_kind { SESSION_CLIENT = 1, SESSION_COMPONENT };
