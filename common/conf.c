@@ -15,7 +15,7 @@
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 
-#define CONF_FILE_MAX (1024 * 1024)
+#define CONF_FILE_MAX 1048576
 
 struct conf_value {
 	char *text;

@@ -152,7 +152,7 @@ sigterm_stops_in_order(void **state)
 	start(&d);
 	d.on_stop = stop_cb;
 	d.arg = &d;
-	raise(SIGTERM);
+	kill(getpid(), SIGTERM);
 	daemon_run(&d);
 	assert_true(d.stopping);
 	daemon_stop(&d);
@@ -162,7 +162,7 @@ static void
 stuck_cb(void *arg)
 {
 	(void)arg;
-	raise(SIGINT);
+	kill(getpid(), SIGINT);
 }
 
 static void
@@ -173,7 +173,7 @@ a_second_signal_ends_a_stuck_stop(void **state)
 	(void)state;
 	start(&d);
 	d.on_stop = stuck_cb;
-	raise(SIGTERM);
+	kill(getpid(), SIGTERM);
 	daemon_run(&d);
 	daemon_stop(&d);
 }
@@ -199,7 +199,7 @@ sighup_opens_the_log_anew(void **state)
 	path = daemon_path(&d, "t.log");
 	moved = daemon_path(&d, "t.log.1");
 	assert_int_equal(rename(path, moved), 0);
-	raise(SIGHUP);
+	kill(getpid(), SIGHUP);
 	daemon_run(&d);
 	daemon_stop(&d);
 	text = file_read(path, 4096, &len);
