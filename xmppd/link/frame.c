@@ -266,6 +266,25 @@ up_frame_encode(struct buf *b, uint64_t term, const struct up_frame *m)
 	text_encode(b, m->payload);
 }
 
+static void
+u64_put(uint8_t *at, uint64_t v)
+{
+	for (int i = 7; i >= 0; i--, v >>= 8)
+		at[i] = (uint8_t)v;
+}
+
+void
+up_frame_stamp(
+    void *msg, uint64_t term, uint64_t num, uint64_t low, bool resent)
+{
+	uint8_t *at = (uint8_t *)msg + 1; /* behind the kind */
+
+	u64_put(at, term);
+	u64_put(at + 8, num);
+	u64_put(at + 16, low);
+	at[24] = resent;
+}
+
 int
 up_frame_decode(struct cursor *c, struct up_frame *m)
 {

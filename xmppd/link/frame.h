@@ -252,6 +252,10 @@ void up_session_encode(struct buf *, uint64_t term, const struct up_session *);
 void up_report_encode(struct buf *, uint64_t term, const struct up_report *);
 void up_announced_encode(struct buf *, uint64_t term);
 void up_frame_encode(struct buf *, uint64_t term, const struct up_frame *);
+/* Overwrites these in an encoded frame: it is encoded before it is numbered,
+ * and sent again as it was. */
+void up_frame_stamp(void *msg, uint64_t term, uint64_t num, uint64_t low,
+    bool resent);
 void up_accepted_encode(struct buf *, uint64_t term,
     const struct delivery_id *);
 void up_refused_encode(struct buf *, uint64_t term, const struct delivery_id *);

@@ -1,0 +1,42 @@
+#ifndef XMPPD_EDGE_ACCEPTED_H
+#define XMPPD_EDGE_ACCEPTED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xmppd/link/frame.h"
+
+/*
+ * What an edge has accepted, by name, so that nothing is taken twice and a new
+ * router can be told what is done (rules 1 to 5 of delivery(7)). Pure. An entry
+ * lives until nobody can ask again: its origin's low-water mark has passed it,
+ * its origin or term has ended, or the router said "forget".
+ */
+struct accepted;
+
+struct accepted *accepted_new(void);
+void accepted_free(struct accepted *a);
+size_t accepted_count(const struct accepted *a);
+
+/* Whether it is done: accepted already, or (rule 5, `later_done`) it is a
+ * message and a later one of the same sending session was. */
+bool accepted_is_done(const struct accepted *a, const struct delivery_id *id,
+    const struct sid *sender, uint8_t kind);
+void accepted_add(struct accepted *a, const struct delivery_id *id,
+    const struct sid *sender, uint8_t kind);
+
+/* "Forget": the key with all its targets. */
+void accepted_forget(struct accepted *a, const struct dkey *key);
+/* An origin's low-water mark; one that is not higher is ignored. */
+void accepted_low(
+    struct accepted *a, const struct origin *origin, uint64_t low);
+/* Of an ended term: what may be lost with it. */
+void accepted_end_terms(struct accepted *a, uint64_t term);
+/* Drops the origins that are not among the live ones (rule 13). */
+void accepted_end_origins(struct accepted *a, const struct down_pong *live);
+
+typedef void (*accepted_fn)(void *arg, const struct up_report *report);
+void accepted_each(const struct accepted *a, accepted_fn fn, void *arg);
+
+#endif
