@@ -471,7 +471,7 @@ connections_of(const struct varlink_server *server, uid_t uid)
 	size_t count = 0;
 
 	LIST_FOREACH(conn, &server->conns, link)
-	count += conn->uid == uid;
+		count += conn->uid == uid;
 	return count;
 }
 
