@@ -18,11 +18,8 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#include <arpa/inet.h>
 #include <arpa/nameser.h>
-#include <ctype.h>
 #include <event2/event.h>
-#include <idn2.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,10 +30,10 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "common/resolver_scope.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 
-#define RESOLVER_SERVER_SIZE 64
 #define RESOLVER_FAILURES 8
 #define RESOLVER_SYSTEM_MAX 65536 /* bytes of a resolv.conf */
 
@@ -62,12 +59,6 @@ static const char resolver_settings[] =
     "  rrset-cache-size: 1m\n"
     "  local-zone: \"test.\" nodefault\n"
     "  local-zone: \"home.arpa.\" nodefault\n";
-
-struct resolver_text {
-	STAILQ_ENTRY(resolver_text) entry;
-	char text[];
-};
-STAILQ_HEAD(resolver_texts, resolver_text);
 
 /* What the library holds of a query; outlives it where it is cancelled. */
 struct resolver_ticket {
@@ -103,7 +94,7 @@ struct resolver {
 	struct timeval deadline;
 	char *system_path;
 	struct stat system_state;
-	struct resolver_texts zones, records, system;
+	struct resolver_scope scope;
 	struct ub_ctx *context; /* NULL until it is needed */
 	FILE *log;
 	char logged[RESOLVER_NAME_SIZE + 16]; /* "name. TYPE" it speaks of */
@@ -114,156 +105,20 @@ struct resolver {
 	LIST_HEAD(resolver_tickets, resolver_ticket) tickets;
 };
 
-/* ---- texts ------------------------------------------------------------- */
-
-static void
-resolver_texts_add(struct resolver_texts *list, const char *text)
-{
-	size_t size = strlen(text) + 1;
-	struct resolver_text *t = xmalloc(sizeof(*t) + size);
-
-	memcpy(t->text, text, size);
-	STAILQ_INSERT_TAIL(list, t, entry);
-}
-
-static void
-resolver_texts_clear(struct resolver_texts *list)
-{
-	struct resolver_text *t;
-
-	while ((t = STAILQ_FIRST(list)) != NULL) {
-		STAILQ_REMOVE_HEAD(list, entry);
-		free(t);
-	}
-}
-
-/* The length of a name without its last dot; 0 for the root. */
-static size_t
-resolver_name_len(const char *name, size_t len)
-{
-	return len > 0 && name[len - 1] == '.' ? len - 1 : len;
-}
-
-static bool
-resolver_name_equal(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	a_len = resolver_name_len(a, a_len);
-	b_len = resolver_name_len(b, b_len);
-	return a_len == b_len && strncasecmp(a, b, a_len) == 0;
-}
-
-/* As it is asked for (RFC 5891); the caller frees; NULL if it is no name. */
-static char *
-resolver_ascii(const char *name)
-{
-	u_char wire[NS_MAXCDNAME];
-	uint8_t *ascii = NULL;
-	const char *p;
-	char *copy;
-
-	for (p = name; (unsigned char)*p > ' ' && (unsigned char)*p < 0x7f;)
-		p++;
-	if (*p == '\0')
-		copy = xstrdup(name);
-	else if (idn2_lookup_u8((const uint8_t *)name, &ascii,
-		     IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
-		copy = xstrdup((const char *)ascii);
-	else
-		return NULL;
-	idn2_free(ascii);
-	if (copy[0] != '\0' && ns_name_pton(copy, wire, sizeof(wire)) >= 0)
-		return copy;
-	free(copy);
-	return NULL;
-}
-
-/* Reads "address[:port]", "[address]:port"; writes its normal form. */
-static int
-resolver_make_address(const char *address, char *out, size_t size)
-{
-	char host[INET6_ADDRSTRLEN + 1], number[16];
-	const char *end = strchr(address, ']'), *port = NULL;
-	uint8_t bytes[16];
-	uint64_t value = 53;
-	bool ipv6 =
-	    address[0] == '[' || strchr(address, ':') != strrchr(address, ':');
-	size_t len = strlen(address);
-
-	if (address[0] == '[' && end == NULL)
-		return RES_INVALID;
-	if (address[0] == '[') {
-		len = (size_t)(end - ++address);
-		port = end[1] == '\0' ? NULL : end + 1;
-	} else if (!ipv6 && (port = strchr(address, ':')) != NULL)
-		len = (size_t)(port - address);
-	if (len >= sizeof(host) ||
-	    (port != NULL &&
-		(port[0] != ':' || !str_to_u64(port + 1, 1, 65535, &value))))
-		return RES_INVALID;
-	snprintf(host, sizeof(host), "%.*s", (int)len, address);
-	if (inet_pton(ipv6 ? AF_INET6 : AF_INET, host, bytes) != 1)
-		return RES_INVALID;
-	inet_ntop(ipv6 ? AF_INET6 : AF_INET, bytes, host, sizeof(host));
-	snprintf(number, sizeof(number), ":%u", (unsigned)value);
-	if (value == 53)
-		snprintf(out, size, "%s", host);
-	else
-		snprintf(out, size, ipv6 ? "[%s]%s" : "%s%s", host, number);
-	return RES_OK;
-}
-
-char *
-resolver_make_zone(const char *domain, const char *address, struct error *e)
-{
-	char server[RESOLVER_SERVER_SIZE], *zone = NULL;
-	char *name = resolver_ascii(domain);
-
-	if (name == NULL || strpbrk(name, " \"\\") != NULL) {
-		error_set(e, RES_INVALID, "%s is not a domain", domain);
-	} else if (resolver_make_address(address, server, sizeof(server)) !=
-	    RES_OK) {
-		error_set(e, RES_INVALID,
-		    "%s is not the address of a DNS server "
-		    "(address or address:port)",
-		    address);
-	} else {
-		/* The root keeps its dot, other domains come without. */
-		if (strlen(name) > 1 && str_ends(name, "."))
-			name[strlen(name) - 1] = '\0';
-		xasprintf(&zone, "%s %s", name, server);
-		str_lower(zone);
-	}
-	free(name);
-	return zone;
-}
-
 /* ---- settings and context ---------------------------------------------- */
 
-/* The servers of resolv.conf(5), as zones of everything. */
 static void
 resolver_read_system(struct resolver *r)
 {
-	char *text, *line, *rest, *zone;
+	char *text;
 	size_t len;
 
-	resolver_texts_clear(&r->system);
 	memset(&r->system_state, 0, sizeof(r->system_state));
 	if (r->system_path == NULL)
 		return;
 	(void)stat(r->system_path, &r->system_state);
-	rest = text = file_read(r->system_path, RESOLVER_SYSTEM_MAX, &len);
-	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
-		line += strspn(line, " \t");
-		if (!str_starts(line, "nameserver") ||
-		    !isblank((unsigned char)line[10]))
-			continue;
-		line += 10 + strspn(line + 10, " \t");
-		line[strcspn(line, " \t\r#;")] = '\0';
-		zone = resolver_make_zone(".", line, NULL);
-		if (zone != NULL)
-			resolver_texts_add(&r->system, zone);
-		free(zone);
-	}
+	text = file_read(r->system_path, RESOLVER_SYSTEM_MAX, &len);
+	resolver_scope_read_system(&r->scope, text);
 	free(text);
 }
 
@@ -278,61 +133,6 @@ resolver_system_changed(const struct resolver *r)
 	return now.st_ino != r->system_state.st_ino ||
 	    now.st_mtim.tv_sec != r->system_state.st_mtim.tv_sec ||
 	    now.st_mtim.tv_nsec != r->system_state.st_mtim.tv_nsec;
-}
-
-/* Which zones hold for everything that no other zone covers. */
-static const struct resolver_texts *
-resolver_defaults(const struct resolver *r)
-{
-	const struct resolver_text *t;
-
-	STAILQ_FOREACH(t, &r->zones, entry)
-	if (str_starts(t->text, ". "))
-		return &r->zones;
-	return &r->system;
-}
-
-/* The library writes the port behind an at sign, and no brackets. */
-static void
-resolver_add_server(struct buf *out, const char *address)
-{
-	const char *end = strchr(address, ']');
-
-	if (address[0] == '[' && end != NULL)
-		buf_addf(out, "  forward-addr: %.*s@%s\n",
-		    (int)(end - address - 1), address + 1, end + 2);
-	else if (strchr(address, ':') == strrchr(address, ':'))
-		buf_addf(out, "  forward-addr: %.*s%s%s\n",
-		    (int)strcspn(address, ":"), address,
-		    strchr(address, ':') != NULL ? "@" : "",
-		    strchr(address, ':') != NULL ? strchr(address, ':') + 1
-						 : "");
-	else
-		buf_addf(out, "  forward-addr: %s\n", address);
-}
-
-/* One clause a domain, with all its servers. */
-static void
-resolver_add_clauses(
-    struct buf *out, const struct resolver_texts *zones, bool root)
-{
-	const struct resolver_text *t, *other;
-
-	STAILQ_FOREACH(t, zones, entry)
-	{
-		size_t len = strcspn(t->text, " ") + 1;
-
-		STAILQ_FOREACH(other, zones, entry)
-		if (strncmp(other->text, t->text, len) == 0)
-			break;
-		if (other != t || str_starts(t->text, ". ") != root)
-			continue;
-		buf_addf(out, "forward-zone:\n  name: \"%.*s\"\n", (int)len - 1,
-		    t->text);
-		STAILQ_FOREACH(other, zones, entry)
-		if (strncmp(other->text, t->text, len) == 0)
-			resolver_add_server(out, other->text + len);
-	}
 }
 
 /* The library reads settings from files only; this one is in memory. */
@@ -363,14 +163,13 @@ resolver_context_new(struct resolver *r)
 	ub_ctx_debugout(context, r->log);
 	resolver_read_system(r);
 	buf_add_str(&settings, resolver_settings);
-	resolver_add_clauses(&settings, &r->zones, false);
-	resolver_add_clauses(&settings, resolver_defaults(r), true);
+	resolver_scope_clauses(&r->scope, &settings);
 	if (resolver_configure(context, &settings) != 0)
 		log_err("resolver: settings refused by the library");
 	buf_clear(&settings);
-	STAILQ_FOREACH(t, &r->records, entry)
-	if (ub_ctx_data_add(context, t->text) != 0)
-		log_err("resolver: record refused: %s", t->text);
+	STAILQ_FOREACH(t, &r->scope.records, entry)
+		if (ub_ctx_data_add(context, t->text) != 0)
+			log_err("resolver: record refused: %s", t->text);
 	return context;
 }
 
@@ -381,10 +180,10 @@ resolver_context_free(struct resolver *r)
 
 	/* Deleting it answers what is open with a failure, or not at all. */
 	LIST_FOREACH(t, &r->tickets, entry)
-	if (t->query != NULL) {
-		t->query->ticket = NULL;
-		t->query = NULL;
-	}
+		if (t->query != NULL) {
+			t->query->ticket = NULL;
+			t->query = NULL;
+		}
 	if (r->context != NULL) {
 		ub_ctx_debugout(r->context, NULL);
 		ub_ctx_delete(r->context);
@@ -411,12 +210,13 @@ resolver_note_server(struct resolver *r, const char *server)
 		return;
 	digits = strspn(hash + 1, "0123456789");
 	LIST_FOREACH(q, &r->queries, entry)
-	if (!q->done &&
-	    resolver_name_equal(q->name, strlen(q->name), r->logged, len) &&
-	    str_equal(r->logged + len + 1, resolver_type_name(q->type)))
-		snprintf(q->server, sizeof(q->server), "%s%.*s%s:%.*s",
-		    ipv6 ? "[" : "", (int)(hash - server), server,
-		    ipv6 ? "]" : "", (int)digits, hash + 1);
+		if (!q->done &&
+		    resolver_name_equal(
+			q->name, strlen(q->name), r->logged, len) &&
+		    str_equal(r->logged + len + 1, resolver_type_name(q->type)))
+			snprintf(q->server, sizeof(q->server), "%s%.*s%s:%.*s",
+			    ipv6 ? "[" : "", (int)(hash - server), server,
+			    ipv6 ? "]" : "", (int)digits, hash + 1);
 }
 
 /*
@@ -472,9 +272,7 @@ resolver_new(struct event_base *base, const char *system, unsigned deadline_ms)
 	r->deadline.tv_sec = deadline_ms / 1000;
 	r->deadline.tv_usec = (suseconds_t)(deadline_ms % 1000) * 1000;
 	r->system_path = system == NULL ? NULL : xstrdup(system);
-	STAILQ_INIT(&r->zones);
-	STAILQ_INIT(&r->records);
-	STAILQ_INIT(&r->system);
+	resolver_scope_init(&r->scope);
 	LIST_INIT(&r->queries);
 	LIST_INIT(&r->tickets);
 	if ((r->log = fopencookie(r, "w", io)) == NULL)
@@ -516,62 +314,6 @@ resolver_refusal(struct resolver *r, const char *record)
 	return why;
 }
 
-/* What the library would let pass in a word of data: numbers too large. */
-static bool
-resolver_is_data(unsigned words, unsigned at, const char *word)
-{
-	uint64_t number;
-
-	return words == 1 || at == 3 || str_to_u64(word, 0, 65535, &number);
-}
-
-/* The number of words that the data of a type has; 0: not one for us. */
-static unsigned
-resolver_data_words(const char *type)
-{
-	if (strcmp(type, "srv") == 0)
-		return 4;
-	return strcmp(type, "a") == 0 || strcmp(type, "aaaa") == 0;
-}
-
-/*
- * "name. [TTL] in type data", single blanks, lower case; NULL where it isn't
- * of that shape.
- */
-static char *
-resolver_tidy(char *text)
-{
-	struct buf out = { 0 };
-	unsigned words = 0, seen = 0; /* of data: due, there */
-	bool fits = true;
-	uint64_t ttl;
-	char *word;
-
-	str_lower(text);
-	while ((word = strsep(&text, " \t\r\n")) != NULL) {
-		if (*word == '\0')
-			continue;
-		if (out.len == 0) {
-			buf_addf(
-			    &out, "%s%s", word, str_ends(word, ".") ? "" : ".");
-		} else if (words > 0) {
-			fits = fits && resolver_is_data(words, seen++, word);
-			buf_addf(&out, " %s", word);
-		} else if (str_to_u64(word, 0, INT32_MAX, &ttl)) {
-			buf_addf(&out, " %s", word);
-		} else if (strcmp(word, "in") != 0) {
-			fits = (words = resolver_data_words(word)) > 0;
-			buf_addf(&out, " in %s", word);
-		}
-	}
-	if (words > 1 && !str_ends(buf_str(&out), "."))
-		buf_add_str(&out, ".");
-	if (fits && words > 0 && seen == words)
-		return buf_steal_str(&out);
-	buf_clear(&out);
-	return NULL;
-}
-
 char *
 resolver_make_record(struct resolver *r, const char *record, struct error *e)
 {
@@ -596,59 +338,6 @@ resolver_make_record(struct resolver *r, const char *record, struct error *e)
 }
 
 /* ---- look-ups ---------------------------------------------------------- */
-
-static bool
-resolver_has_record(const struct resolver *r, const char *name)
-{
-	const struct resolver_text *t;
-
-	if (resolver_name_equal(name, strlen(name), "localhost", 9))
-		return true;
-	STAILQ_FOREACH(t, &r->records, entry)
-	if (resolver_name_equal(
-		name, strlen(name), t->text, strcspn(t->text, " ")))
-		return true;
-	return false;
-}
-
-/* How many bytes of a zone's domain fit the end of a name; -1: none. */
-static int
-resolver_match(const char *zone, const char *name)
-{
-	size_t len = strcspn(zone, " ");
-	size_t name_len = resolver_name_len(name, strlen(name));
-
-	if (len == 1 && zone[0] == '.')
-		return 0;
-	if (len > name_len ||
-	    strncasecmp(name + name_len - len, zone, len) != 0 ||
-	    (len < name_len && name[name_len - len - 1] != '.'))
-		return -1;
-	return (int)len;
-}
-
-/* Who is asked for a name: "10.1.1.1, 10.1.1.2:5353"; "" is nobody. */
-static void
-resolver_list_servers(
-    const struct resolver *r, const char *name, struct buf *out)
-{
-	const struct resolver_texts *lists[] = { &r->zones,
-		resolver_defaults(r) };
-	const struct resolver_text *t;
-	int best = -1;
-
-	for (size_t i = 0; i < 2; i++)
-		STAILQ_FOREACH(t, lists[i], entry)
-	if (resolver_match(t->text, name) > best)
-		best = resolver_match(t->text, name);
-	if (best < 0)
-		return;
-	STAILQ_FOREACH(t, lists[best > 0 ? 0 : 1], entry)
-	if (resolver_match(t->text, name) == best) {
-		buf_add_str(out, out->len > 0 ? ", " : "");
-		buf_add_str(out, strchr(t->text, ' ') + 1);
-	}
-}
 
 /* The result is given by the loop, never from inside the library. */
 static void
@@ -781,8 +470,8 @@ resolver_prepare(struct resolver *r)
 	memset(r->failures, 0, sizeof(r->failures));
 	r->context = resolver_context_new(r);
 	LIST_FOREACH(q, &r->queries, entry)
-	if (!q->done)
-		resolver_start(q);
+		if (!q->done)
+			resolver_start(q);
 }
 
 void
@@ -796,20 +485,20 @@ resolver_flush(struct resolver *r)
 void
 resolver_clear(struct resolver *r)
 {
-	resolver_texts_clear(&r->zones);
-	resolver_texts_clear(&r->records);
+	resolver_texts_clear(&r->scope.zones);
+	resolver_texts_clear(&r->scope.records);
 }
 
 void
 resolver_add_zone(struct resolver *r, const char *zone)
 {
-	resolver_texts_add(&r->zones, zone);
+	resolver_texts_add(&r->scope.zones, zone);
 }
 
 void
 resolver_add_record(struct resolver *r, const char *record)
 {
-	resolver_texts_add(&r->records, record);
+	resolver_texts_add(&r->scope.records, record);
 }
 
 static void
@@ -837,7 +526,7 @@ resolver_free(struct resolver *r)
 	resolver_context_free(r);
 	fclose(r->log);
 	resolver_clear(r);
-	resolver_texts_clear(&r->system);
+	resolver_texts_clear(&r->scope.system);
 	free(r->system_path);
 	free(r);
 }
@@ -860,7 +549,7 @@ resolver_deliver(struct resolver_query *q)
 		result.ttl = q->reply->ttl;
 	}
 	if (q->outcome == RESOLVER_NO_REPLY) {
-		resolver_list_servers(q->r, q->name, &servers);
+		resolver_scope_servers(&q->r->scope, q->name, &servers);
 		result.server = buf_str(&servers);
 	}
 	resolver_describe(&result, text, sizeof(text));
@@ -897,7 +586,7 @@ resolver_ask(struct resolver *r, const char *name, enum resolver_type type,
 
 	resolver_prepare(r);
 	q->r = r;
-	q->name = resolver_ascii(name);
+	q->name = resolver_name_ascii(name);
 	q->type = type;
 	q->cb = cb;
 	q->arg = arg;
@@ -911,8 +600,8 @@ resolver_ask(struct resolver *r, const char *name, enum resolver_type type,
 		resolver_finish(q, RESOLVER_BAD_NAME);
 		return q;
 	}
-	resolver_list_servers(r, q->name, &servers);
-	if (servers.len == 0 && !resolver_has_record(r, q->name))
+	resolver_scope_servers(&r->scope, q->name, &servers);
+	if (servers.len == 0 && !resolver_scope_has_record(&r->scope, q->name))
 		resolver_finish(q, RESOLVER_NO_SERVER);
 	else
 		resolver_start(q);
