@@ -118,6 +118,7 @@ bool pki_is_ca(struct x509_st *cert);
 bool pki_for_servers(struct x509_st *cert); /* key usages allow TLS servers */
 bool pki_equal(const struct x509_st *a, const struct x509_st *b);
 bool pki_match(const struct evp_pkey_st *key, const struct x509_st *cert);
+bool pki_same_key(const struct x509_st *a, const struct x509_st *b);
 /* SHA-256, lower-case hexadecimal without colons. */
 void pki_fingerprint(const struct x509_st *cert, char out[65]);
 void pki_key_text(const struct evp_pkey_st *key, char out[32]); /* "RSA 2048" */

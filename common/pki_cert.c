@@ -126,6 +126,14 @@ pki_match(const struct evp_pkey_st *key, const struct x509_st *cert)
 	return yes;
 }
 
+bool
+pki_same_key(const struct x509_st *a, const struct x509_st *b)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(a);
+
+	return key != NULL && pki_match(key, b);
+}
+
 void
 pki_fingerprint(const struct x509_st *cert, char out[65])
 {
