@@ -18,8 +18,10 @@
 
 const struct command commands[] = {
 	/* The XMPP server of this node. */
-	{ .pattern = "xmpp [status]", AUDIT, XMPPD("Xmpp.Show"),
+	{ .pattern = "xmpp", AUDIT, XMPPD("Xmpp.Show"),
 	  .help = "show the XMPP server's configuration and state", },
+	{ .pattern = "xmpp status", AUDIT, XMPPD("Xmpp.Show"),
+	  .help = "the same as xmpp", },
 	{ .pattern = "xmpp enable", ADMIN, XMPPD("Xmpp.Enable"),
 	  .help = "check the configuration and start the XMPP server", },
 	{ .pattern = "xmpp disable", ADMIN, XMPPD("Xmpp.Disable"),
@@ -56,7 +58,9 @@ const struct command commands[] = {
 	{ .pattern = "xmpp callbridge del <callbridge:name>", ADMIN,
 	  XMPPD("Callbridge.Del"), .flags = CMD_REMOVES,
 	  .help = "let a Call Bridge log in here no longer", },
-	{ .pattern = "xmpp callbridge [list]", AUDIT, XMPPD("Callbridge.List"),
+	{ .pattern = "xmpp callbridge", AUDIT, XMPPD("Callbridge.List"),
+	  .help = "the same as xmpp callbridge list", },
+	{ .pattern = "xmpp callbridge list", AUDIT, XMPPD("Callbridge.List"),
 	  .help = "list the Call Bridges that may log in here", },
 	{ .pattern = "xmpp component plaintext enable", ADMIN,
 	  XMPPD("Component.EnablePlaintext"),
@@ -66,7 +70,7 @@ const struct command commands[] = {
 	  .help = "let components connect with TLS only", },
 
 	/* Accounts of XMPP clients. */
-	{ .pattern = "xmpp user add <name>", ADMIN, XMPPD("User.Add"), PASSWORD,
+	{ .pattern = "xmpp user add <account:name>", ADMIN, XMPPD("User.Add"), PASSWORD,
 	  .help = "create an account for XMPP clients", },
 	{ .pattern = "xmpp user passwd <user:name>", ADMIN,
 	  XMPPD("User.Passwd"), PASSWORD,
@@ -99,7 +103,9 @@ const struct command commands[] = {
 	{ .pattern = "xmpp cluster hold <seconds>", ADMIN,
 	  XMPPD("Cluster.Hold"),
 	  .help = "set how long clients wait when a server is cut off", },
-	{ .pattern = "xmpp cluster [status] [detail]", AUDIT,
+	{ .pattern = "xmpp cluster", AUDIT, XMPPD("Cluster.Status"),
+	  .help = "the same as xmpp cluster status", },
+	{ .pattern = "xmpp cluster status [detail]", AUDIT,
 	  XMPPD("Cluster.Status"),
 	  .help = "show this server's role and the list of peers", },
 
@@ -208,7 +214,23 @@ const struct command commands[] = {
 	{ .pattern = NULL, },
 };
 
-/* Compared word by word; the longest that fits answers. */
+/* What a first word, or the first words, are about. */
+const struct command_group command_groups[] = {
+	{ "xmpp", "the XMPP server of this node" },
+	{ "xmpp callbridge", "who may log in to the XMPP server: Call Bridges "
+	  "and other components" },
+	{ "xmpp component", "how components may connect" },
+	{ "xmpp user", "accounts of XMPP clients" },
+	{ "xmpp cluster", "the cluster of XMPP servers" },
+	{ "pki", "keys and certificates: the folder that SFTP shows" },
+	{ "callbridge", "this node's own Call Bridge" },
+	{ "callbridge xmpp", "where this node's Call Bridge logs in" },
+	{ "callbridge trust", "what this node's Call Bridge trusts" },
+	{ "dns", "the resolver that the Call Bridge finds servers with" },
+	{ NULL, NULL },
+};
+
+/* Compared word by word, * is any; the longest that fits answers. */
 const struct command_elsewhere commands_elsewhere[] = {
 	{ "xmpp multi_domain", "one server serves one domain; set it with "
 	  "'xmpp domain <domain>'" },
@@ -223,7 +245,7 @@ const struct command_elsewhere commands_elsewhere[] = {
 	{ "callbridge certs", "the Call Bridge logs in with a secret: "
 	  "'callbridge xmpp secret'; what it trusts is set with 'callbridge "
 	  "trust xmpp <bundle>'" },
-	{ "callbridge trust", "it trusts XMPP servers only: 'callbridge trust "
+	{ "callbridge trust *", "it trusts XMPP servers only: 'callbridge trust "
 	  "xmpp <bundle>'" },
 	{ "webadmin", "configure the Call Bridge with 'callbridge xmpp "
 	  "name|domain|server|secret' and look with 'callbridge status'" },
@@ -245,10 +267,10 @@ const struct command_elsewhere commands_elsewhere[] = {
 	  "reboot(8); the server is restarted with 'xmpp restart'" },
 	{ "shutdown", "the machine is shut down by its own administrator, see "
 	  "shutdown(8); the server is stopped with 'xmpp disable'" },
-	{ "ipv4", "addresses are the system's, see ip(8); which of them this "
+	{ "ipv4 * *", "addresses are the system's, see ip(8); which of them this "
 	  "node uses is in interfaces.json, see mmp(8)" },
 	{ "ipv6", "'iface' shows the addresses of both families" },
-	{ "iface", "interfaces are the system's, see ip(8)" },
+	{ "iface * *", "interfaces are the system's, see ip(8)" },
 	{ "ping", "use ping(8) from another account; 'dns lookup' tests names" },
 	{ "traceroute", "use traceroute(8) from another account" },
 	{ "pcap", "use tcpdump(8) from another account" },

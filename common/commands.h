@@ -35,13 +35,20 @@ struct command {
 #define CMD_REREAD 2u  /* sends the files that the group's Show names again */
 #define CMD_EXPORT 4u  /* saves what would be lost to the pki folder first */
 
+/* What the commands that begin with these words are about. */
+struct command_group {
+	const char *words;
+	const char *help;
+};
+
 /* A command of the original that has no place here. */
 struct command_elsewhere {
-	const char *words;   /* its first words: "xmpp multi_domain" */
+	const char *words; /* its first words: "xmpp multi_domain"; * is any */
 	const char *instead; /* what to use, or why there is none */
 };
 
 extern const struct command commands[]; /* end with one without a pattern */
+extern const struct command_group command_groups[];         /* the same */
 extern const struct command_elsewhere commands_elsewhere[]; /* the same */
 
 /* "im.xmppd"; NULL for AT_LOCAL. */

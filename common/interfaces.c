@@ -293,25 +293,23 @@ listen_spec_parse(
 	*spec =
 	    (struct listen_spec){ .client_port = 5222, .component_port = 5223 };
 	if (strlen(text) >= sizeof(copy))
-		return error_set(error, RES_INVALID,
-		    "'%.40s' is too long for an interface", text);
+		return error_set(
+		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
 	strcpy(copy, text);
 	name = strsep(&rest, ":");
 	for (size_t i = 0; i < NAMES; i++)
 		known = known || str_equal_nocase(name, names[i]);
 	if (!known)
-		return error_set(error, RES_INVALID,
-		    "'%s' is not an interface (a, b, c, d or lo)", name);
+		return error_set(
+		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
 	str_lower(name);
 	strcpy(spec->name, name);
 	if (!read_port(&rest, &spec->client_port) ||
 	    !read_port(&rest, &spec->component_port) || rest != NULL)
 		return error_set(error, RES_INVALID,
-		    "'%s' is not <interface>[:<client port>[:<component "
-		    "port>]]",
-		    text);
+		    "not <interface>[:<client port>[:<component port>]]");
 	if (spec->client_port == spec->component_port)
 		return error_set(error, RES_INVALID,
-		    "'%s': clients and components need different ports", text);
+		    "clients and components need different ports");
 	return 0;
 }
