@@ -295,17 +295,13 @@ struct verify {
 	struct pki_certs leaf, pool, trusted;
 };
 
-/* Reads one file into a list; `name` NULL is none. */
 static int
 read_certs(
     struct mmp *mmp, const char *name, struct pki_certs *certs, struct error *e)
 {
 	struct pki_file file;
-	int rc;
+	int rc = pki_file_read(mmp, name, &file, e);
 
-	if (name == NULL)
-		return 0;
-	rc = pki_file_read(mmp, name, &file, e);
 	if (rc == 0)
 		rc = pki_read_certs(&file, certs, e);
 	pki_file_clear(&file);
@@ -329,7 +325,7 @@ choose_trusted(struct verify *v)
 }
 
 static void
-say_chain(json_t *result, struct verify *v)
+say_chain(json_t *result, const struct verify *v, struct x509_st *leaf)
 {
 	struct pki_certs pool = { 0 }, chain = { 0 };
 	struct buf text = { 0 };
@@ -340,7 +336,7 @@ say_chain(json_t *result, struct verify *v)
 		pki_certs_add(&pool, v->trusted.cert[i]);
 	for (size_t i = 1; i < v->leaf.count; i++)
 		pki_certs_add(&pool, v->leaf.cert[i]);
-	pki_chain(v->leaf.cert[0], &pool, &chain);
+	pki_chain(leaf, &pool, &chain);
 	for (size_t i = 0; i < chain.count; i++) {
 		char *subject = pki_subject(chain.cert[i]);
 
@@ -366,7 +362,7 @@ cmd_verify(
 
 	if (rc == 0)
 		rc = read_certs(mmp, param(params, "bundle"), &v.pool, e);
-	if (rc == 0)
+	if (rc == 0 && param(params, "root") != NULL)
 		rc = read_certs(mmp, param(params, "root"), &v.trusted, e);
 	if (rc == 0) {
 		struct error why;
@@ -376,7 +372,7 @@ cmd_verify(
 			pki_certs_add(&v.pool, v.leaf.cert[i]);
 		choose_trusted(&v);
 		if (pki_verify(&how, v.leaf.cert[0], &why) == 0)
-			say_chain(*result, &v);
+			say_chain(*result, &v, v.leaf.cert[0]);
 		else
 			pki_add_check(*result, false, "%s not verified: %s",
 			    param(params, "certificate"), why.text);

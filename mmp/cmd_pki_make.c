@@ -51,7 +51,8 @@ read_attribute(struct wish *wish, const char *arg, struct error *e)
 	const char *colon = strchr(arg, ':');
 	size_t len = colon != NULL ? (size_t)(colon - arg) : 0;
 
-	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]);
+	for (size_t i = 0;
+	     colon != NULL && i < sizeof(attributes) / sizeof(attributes[0]);
 	     i++) {
 		const char *name = attributes[i].name;
 		const char **at;
@@ -73,6 +74,21 @@ read_attribute(struct wish *wish, const char *arg, struct error *e)
 	    "emailAddress:, subjectAltName:, key: (p256, p384, rsa2048, "
 	    "rsa3072, rsa4096) or days:",
 	    arg);
+}
+
+static int
+read_attributes(const json_t *params, struct wish *wish, struct error *e)
+{
+	const json_t *args = json_object_get(params, "attribute");
+
+	for (size_t i = 0; i < json_array_size(args); i++) {
+		int rc = read_attribute(
+		    wish, json_string_value(json_array_get(args, i)), e);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
 }
 
 /* Splits at commas; "DNS:a" and "IP:a", as other tools write, are "a". */
@@ -136,15 +152,11 @@ add_cn(struct wish *wish)
 static int
 read_wish(const json_t *params, struct wish *wish, struct error *e)
 {
-	const json_t *args = json_object_get(params, "attribute"), *arg;
 	uint64_t days = SIGNED_DAYS;
-	size_t i;
-	int rc = 0, type = PKI_EC_P256;
+	int rc, type = PKI_EC_P256;
 
 	memset(wish, 0, sizeof(*wish));
-	json_array_foreach(args, i, arg) if (rc == 0) rc =
-	    read_attribute(wish, json_string_value(arg), e);
-	if (rc != 0)
+	if ((rc = read_attributes(params, wish, e)) != 0)
 		return rc;
 	if (wish->subject.cn == NULL)
 		return error_set(e, RES_INVALID,

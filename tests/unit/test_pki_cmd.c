@@ -25,33 +25,33 @@
 
 /* The shell's side, as these tests have it. */
 static char root[64];
-static struct mmp mmp = { .root = root };
+static struct mmp node = { .root = root };
 static const char *shown_key; /* what xmppd says that it uses */
 static bool daemons_there = true;
 static const char *passphrase;
 
 char *
-mmp_pki_path(const struct mmp *m, const char *name, struct error *e)
+mmp_pki_path(const struct mmp *mmp, const char *name, struct error *error)
 {
 	char *path;
 
 	if (name[0] == '.' || name[0] == '\0' || strchr(name, '/') != NULL) {
-		error_set(e, RES_INVALID, "'%s' is no file name", name);
+		error_set(error, RES_INVALID, "'%s' is no file name", name);
 		return NULL;
 	}
-	xasprintf(&path, "%s/pki/%s", m->root, name);
+	xasprintf(&path, "%s/pki/%s", mmp->root, name);
 	return path;
 }
 
 int
-mmp_call(struct mmp *m, enum command_at at, const char *method, json_t *params,
-    json_t **result, struct error *e)
+mmp_call(struct mmp *mmp, enum command_at at, const char *method,
+    json_t *params, json_t **result, struct error *error)
 {
-	(void)m;
+	(void)mmp;
 	(void)method;
 	json_decref(params);
 	if (!daemons_there)
-		return error_set(e, RES_UNREACHABLE, "not there");
+		return error_set(error, RES_UNREACHABLE, "not there");
 	*result = at == AT_XMPPD && shown_key != NULL
 	    ? json_pack("{s:s, s:n}", "key_file", shown_key, "trust_file")
 	    : json_object();
@@ -59,9 +59,9 @@ mmp_call(struct mmp *m, enum command_at at, const char *method, json_t *params,
 }
 
 char *
-mmp_ask_secret(struct mmp *m, const char *prompt)
+mmp_ask_secret(struct mmp *mmp, const char *prompt)
 {
-	(void)m;
+	(void)mmp;
 	assert_string_equal(prompt, "Enter pass-phrase: ");
 	return passphrase != NULL ? xstrdup(passphrase) : NULL;
 }
@@ -85,12 +85,25 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char *command;
+	json_t *names, *name;
+	char *folder;
+	size_t i;
 
 	(void)state;
-	xasprintf(&command, "rm -r %s", root);
-	assert_int_equal(system(command), 0);
-	free(command);
+	assert_int_equal(pki_file_list(&node, &names, NULL), 0);
+	json_array_foreach(names, i, name)
+	{
+		char *path = mmp_pki_path(&node, json_string_value(name), NULL);
+
+		assert_int_equal(remove(path), 0);
+		free(path);
+	}
+	json_decref(names);
+	xasprintf(&folder, "%s/pki", root);
+	/* Whatever is still in it was left behind. */
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(rmdir(root), 0);
+	free(folder);
 	certs_free_all();
 	return 0;
 }
@@ -129,7 +142,7 @@ run(const char *method, ...)
 	json_object_set_new(params, "attribute", list);
 	while (strcmp(m->name, method) != 0)
 		m++;
-	if (m->handler(&mmp, params, &result, &e) != 0)
+	if (m->handler(&node, params, &result, &e) != 0)
 		fprintf(out, "error: %s", e.text);
 	else if (m->printer != NULL)
 		m->printer(out, result);
@@ -163,7 +176,7 @@ has(char *text, const char *part)
 static void
 put(const char *name, const char *data)
 {
-	char *path = mmp_pki_path(&mmp, name, NULL);
+	char *path = mmp_pki_path(&node, name, NULL);
 
 	assert_int_equal(file_write(path, data, strlen(data), 0600), 0);
 	free(path);
@@ -172,7 +185,7 @@ put(const char *name, const char *data)
 static char *
 get(const char *name)
 {
-	char *path = mmp_pki_path(&mmp, name, NULL);
+	char *path = mmp_pki_path(&node, name, NULL);
 	size_t len;
 	char *data = file_read(path, 1 << 20, &len);
 
@@ -199,7 +212,7 @@ makes_a_key_and_a_request(void **state)
 	has(RUN("Pki.Inspect", "file=abhiall.csr"),
 	    "DNS:tptac9.com, DNS:cb1.tptac9.com\n");
 	has(RUN("Pki.Inspect", "file=abhiall.key"), "NIST CURVE: P-256");
-	path = mmp_pki_path(&mmp, "abhiall.key", NULL);
+	path = mmp_pki_path(&node, "abhiall.key", NULL);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 007, 0);
 	free(path);
@@ -293,13 +306,14 @@ never_replaces_a_key(void **state)
 static void
 leaves_no_key_without_its_request(void **state)
 {
-	char *path = mmp_pki_path(&mmp, "a.csr", NULL), *gone;
+	char *path = mmp_pki_path(&node, "a.csr", NULL), *gone;
 
 	(void)state;
 	assert_int_equal(mkdir(path, 0700), 0);
 	has(RUN("Pki.Csr", "basename=a", "attribute=CN:a.b"), "error: a.csr: ");
 	gone = get("a.key");
 	assert_null(gone);
+	assert_int_equal(rmdir(path), 0);
 	free(path);
 }
 
