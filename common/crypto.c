@@ -112,6 +112,37 @@ crypto_sha256(const void *data, size_t len, uint8_t out[32])
 	digest(EVP_sha256(), data, len, out);
 }
 
+struct crypto_digest {
+	EVP_MD_CTX *md;
+};
+
+struct crypto_digest *
+crypto_digest_new(void)
+{
+	struct crypto_digest *d = xcalloc(1, sizeof(*d));
+
+	d->md = EVP_MD_CTX_new();
+	if (d->md == NULL || EVP_DigestInit_ex(d->md, EVP_sha256(), NULL) != 1)
+		fatalx("crypto: digest failed");
+	return d;
+}
+
+void
+crypto_digest_add(struct crypto_digest *d, const void *data, size_t len)
+{
+	if (EVP_DigestUpdate(d->md, data, len) != 1)
+		fatalx("crypto: digest failed");
+}
+
+void
+crypto_digest_end(struct crypto_digest *d, uint8_t out[32])
+{
+	if (out != NULL && EVP_DigestFinal_ex(d->md, out, NULL) != 1)
+		fatalx("crypto: digest failed");
+	EVP_MD_CTX_free(d->md);
+	free(d);
+}
+
 void
 crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32])

@@ -22,6 +22,14 @@ bool crypto_equal_str(const char *a, const char *b);         /* constant time */
 void crypto_hex(const void *data, size_t len, char *out);
 void crypto_sha1(const void *data, size_t len, uint8_t out[20]);
 void crypto_sha256(const void *data, size_t len, uint8_t out[32]);
+
+/* SHA-256 of what comes piece by piece. */
+struct crypto_digest;
+struct crypto_digest *crypto_digest_new(void);
+void crypto_digest_add(struct crypto_digest *d, const void *data, size_t len);
+/* Frees it; `out` may be NULL to give up. */
+void crypto_digest_end(struct crypto_digest *d, uint8_t out[32]);
+
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32]);
 
