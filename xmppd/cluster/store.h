@@ -33,24 +33,27 @@ enum store_command {
 	STORE_ACCOUNT_PASSWD, /* local, scram_keys; RES_NOT_FOUND */
 	STORE_ACCOUNT_DEL,    /* local; its roster and rows go with it */
 	STORE_COMPONENT_ADD,  /* name, secret, bool secret_given; RES_EXISTS;
-	                         given and equal: RES_OK, existed; given and
+	                         given and equal: RES_OK, id 1; given and
 	                         different: RES_DIFFERS. Compared without case. */
 	STORE_COMPONENT_DEL,  /* name; RES_NOT_FOUND */
 	STORE_EFFECT,         /* struct store_effect: all of a frame's */
 	STORE_ROWS_DEL,       /* row ids that have been handed out */
 	STORE_PRUNE,          /* (origin, low): forget effects numbered lower */
 	STORE_ORIGIN_END,     /* origin: forget all of its effects */
-	STORE_MEMBER_PUT,     /* struct store_member; RES_EXISTS on an address or
-	                         identity that another row has */
+	STORE_MEMBER_PUT,     /* struct store_member: a new row; RES_EXISTS on an
+	                         address, identity or Raft id that a row has */
 	STORE_MEMBER_SWAP,    /* identity, struct store_member: replaces the row
 	                         with that identity or address in one step; old
-	                         Raft ids are marked for removal */
+	                         Raft ids are marked for removal. With its own
+	                         Raft id: a changed address, nothing is marked.
+	                         RES_EXISTS on a Raft id that is another's */
 	STORE_MEMBER_DEL,     /* identity; its Raft id is marked for removal */
 	STORE_MEMBER_BOOT,    /* identity, boot; RES_DIFFERS unless higher */
 	STORE_RAFT_ID_GONE,   /* Raft id: the voter is gone, drop the mark */
 	STORE_NEXT_RAFT_ID,   /* -> result id: a fresh Raft id, never reused */
 	STORE_CLEAR,          /* accounts, rosters, rows, components, members but
-	                         this identity: `xmpp reset` */
+	                         this identity (their Raft ids are marked):
+	                         `xmpp reset`; settings stay */
 };
 
 /* A change of one roster item (RFC 6121, 2.1.2). */
@@ -84,8 +87,9 @@ struct store_op {
 
 /*
  * All durable effects of one frame, as one command: applied once for (origin,
- * num), whoever sends it again. RES_NOT_FOUND for an op whose account is gone
- * makes that op a no-op and the rest goes on.
+ * num), whoever sends it again. An op whose account is gone is a no-op (row and
+ * version 0) and the rest goes on; the code is then RES_NOT_FOUND. Applied
+ * effects of the origin with a number below `low` are forgotten along the way.
  */
 struct store_effect {
 	struct origin origin;
@@ -135,10 +139,11 @@ void store_cmd_clear(struct buf *b, const uint8_t identity[16]);
 
 /*
  * An entry of the Raft log: commands with their proposers, as many as arrived
- * together. (proposer, seq) names a command: the store keeps the result of the
- * newest of each proposer, so that one sent again after a lost leader does not
- * act twice. proposer 0 (router's effects, which have their own names) is not
- * kept. A proposer is random for each start of a node.
+ * together. (proposer, seq) names a command: the store keeps the results of the
+ * newest 4096, so that one sent again after a lost leader does not act twice.
+ * proposer 0 (router's effects, which have their own names) is not kept. A
+ * proposer is random for each start of a node. An entry without commands moves
+ * only the index.
  */
 struct store_proposal {
 	uint64_t proposer, seq;
@@ -153,14 +158,19 @@ void store_entry_add(struct buf *entry, const struct store_proposal *p);
 struct store_event {
 	uint64_t proposer, seq;      /* as proposed */
 	uint64_t index;              /* Raft index of its entry */
-	uint8_t what;                /* enum store_command */
+	uint8_t what;                /* enum store_command; 0 with RES_INVALID:
+	                                the rest of a malformed entry */
 	bool again;                  /* was applied earlier: result repeated */
 	int code;                    /* RES_* */
-	uint64_t id;                 /* first row id, new Raft id, version */
+	uint64_t id;                 /* EFFECT: of the first op that made a row
+	                                or version; NEXT_RAFT_ID; ACCOUNT_ADD:
+	                                the roster's version */
 	const char *name;            /* setting, account, component; or NULL */
 	const struct store_effect *effect; /* EFFECT: with row ids and versions,
 	                                      else NULL */
-	const uint64_t *rows;        /* EFFECT: row id by op (0: none); ROWS_DEL */
+	const uint64_t *rows;        /* EFFECT: row id by op (0: none; again:
+	                                of those ops that are of the same kind
+	                                as at the first time); ROWS_DEL: all */
 	size_t row_count;
 };
 
@@ -178,15 +188,19 @@ struct store_callbacks {
 
 /*
  * Opens or makes DIR/state.db. With `base` NULL there is no thread: everything
- * happens inside the calls (tests, simulation).
+ * happens inside the calls (tests, simulation); what a callback asks for is
+ * then done when it has returned. Callbacks must not close the store.
  */
 struct store *store_open(const char *dir, struct event_base *base,
     const struct store_callbacks *cb, struct error *e);
-void store_close(struct store *s); /* drains, joins the thread; NULL is fine */
+/* Applies what is queued and joins the thread; calls nobody back, copies that
+ * are under way are given up. NULL is fine. */
+void store_close(struct store *s);
 
 /* ---- for the Raft thread; thread-safe ---------------------------------- */
 
-/* Queues a committed entry. Copies the bytes. */
+/* Queues a committed entry; one whose index is applied already is skipped.
+ * Copies the bytes. Waits only while 64 MiB are queued. */
 void store_apply(struct store *s, uint64_t index, const void *entry,
     size_t len);
 
@@ -205,7 +219,10 @@ void store_copy(struct store *s, const char *path,
     void *arg);
 
 /* Replaces the state by a copied file (takes and removes it), on the store's
- * thread, durable before `done` is called on the main loop. */
+ * thread, durable before `replaced` and then `done` are called on the main
+ * loop. One that isn't newer than the state is dropped: RES_OK, the state's own
+ * index. RES_STATE: not such a file, or of a newer version; RES_INVALID:
+ * damaged; RES_IO: no room. */
 void store_install(struct store *s, const char *path,
     void (*done)(void *arg, int code, uint64_t index), void *arg);
 
@@ -257,8 +274,8 @@ size_t store_members(struct store *s, struct store_member **out);
 /* Raft ids marked for removal; the caller frees. */
 size_t store_raft_ids_marked(struct store *s, uint32_t **out);
 
-/* A digest of what must be equal on all nodes (not of the mechanics): for the
- * comparison at a join and for tests. */
+/* A digest of the whole state but the index: equal on all nodes that have
+ * applied the same entries. */
 void store_digest(struct store *s, uint8_t out[32]);
 
 #endif

@@ -1,0 +1,70 @@
+#ifndef XMPPD_CLUSTER_STORE_APPLY_H
+#define XMPPD_CLUSTER_STORE_APPLY_H
+
+#include <stdint.h>
+
+#include "common/result.h"
+#include "xmppd/cluster/store.h"
+#include "xmppd/cluster/store_command.h"
+
+struct db;
+
+/*
+ * Commands on the database. Nothing here begins or commits a transaction, and
+ * a storage error shows only in db_failed(); every other outcome is a result.
+ */
+
+/* Makes the tables in a new file; RES_STATE for a file that isn't ours or is
+ * newer than this program. */
+int store_schema_open(struct db *db, const char *path, struct error *e);
+
+/* The same, for a file that has to be complete already; checks it whole. */
+int store_schema_check(struct db *db, const char *path, struct error *e);
+
+uint64_t store_index(struct db *db); /* up to which it has been applied */
+void store_set_index(struct db *db, uint64_t index);
+
+/* One command with what became of it. */
+struct store_applied {
+	struct store_event event;
+	struct store_command_data data;
+	uint64_t *rows;
+};
+
+void store_apply_proposal(
+    struct db *db, const struct store_proposal *p, struct store_applied *out);
+void store_applied_clear(struct store_applied *a);
+
+/*
+ * What the commands do, one function each: returns RES_*, and may set
+ * a->event.id and the like. Never called with a command that isn't whole.
+ */
+typedef int (*store_apply_fn)(struct db *db, struct store_applied *a);
+
+/* Counters that only grow, and are part of the state. */
+enum store_counter {
+	COUNTER_INDEX,     /* the Raft index applied */
+	COUNTER_ROW,       /* the newest stored message's id */
+	COUNTER_VERSION,   /* the newest roster version, of any account */
+	COUNTER_COMPONENT, /* the newest component's place in the order */
+	COUNTER_RAFT_ID,   /* the highest Raft id handed out or seen */
+	COUNTER_RESULT     /* how many results were kept */
+};
+uint64_t store_count_up(struct db *db, enum store_counter which);
+
+/* store_effect.c */
+int store_apply_effect(struct db *db, struct store_applied *a);
+int store_apply_prune(struct db *db, struct store_applied *a);
+int store_apply_origin_end(struct db *db, struct store_applied *a);
+
+/* store_member.c */
+int store_apply_member_put(struct db *db, struct store_applied *a);
+int store_apply_member_swap(struct db *db, struct store_applied *a);
+int store_apply_member_del(struct db *db, struct store_applied *a);
+int store_apply_member_boot(struct db *db, struct store_applied *a);
+int store_apply_raft_id_gone(struct db *db, struct store_applied *a);
+int store_apply_next_raft_id(struct db *db, struct store_applied *a);
+/* Takes out every member but this one. */
+void store_apply_members_but(struct db *db, const uint8_t identity[16]);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * The durable effects of frames: each frame's at most once (delivery(7), rule
+ * 1). The set of (origin, number) that have been applied keeps their results,
+ * until the origin's low-water mark has passed them or the origin has ended.
+ */
+#include "xmppd/cluster/store_apply.h"
+
+#include <stdlib.h>
+
+#include "common/xmalloc.h"
+#include "xmppd/cluster/db.h"
+
+static void
+bind_origin(struct db_query *q, const struct origin *o)
+{
+	db_bind_int(q, o->node);
+	db_bind_int(q, o->edge);
+	db_bind_uint(q, o->incarnation);
+}
+
+static void
+forget_below(struct db *db, const struct origin *origin, uint64_t low)
+{
+	struct db_query *q = db_query(db,
+	    "DELETE FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num < ?");
+
+	bind_origin(q, origin);
+	db_bind_uint(q, low);
+	db_run(q);
+}
+
+/* Changes the account's roster version; 0 if there is no such account. */
+static uint64_t
+next_version(struct db *db, const char *local)
+{
+	uint64_t version = store_count_up(db, COUNTER_VERSION);
+	struct db_query *q =
+	    db_query(db, "UPDATE account SET version = ? WHERE local = ?");
+
+	db_bind_uint(q, version);
+	db_bind_text(q, local);
+	return db_run(q) == 0 ? 0 : version;
+}
+
+static uint64_t
+apply_store(struct db *db, const struct store_op *op)
+{
+	uint64_t id = store_count_up(db, COUNTER_ROW);
+	struct db_query *q =
+	    db_query(db, "INSERT INTO message VALUES (?, ?, ?, ?)");
+
+	db_bind_uint(q, id);
+	db_bind_text(q, op->user);
+	db_bind_int(q, op->time);
+	db_bind_blob(q, op->stanza.data, op->stanza.len);
+	db_run(q);
+	return id;
+}
+
+static uint64_t
+apply_roster(struct db *db, const struct store_op *op)
+{
+	const struct store_roster_item *item = &op->item;
+	uint64_t version = next_version(db, op->user);
+	struct db_query *q = db_query(db,
+	    "INSERT OR REPLACE INTO roster"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+	db_bind_text(q, op->user);
+	db_bind_text(q, item->contact);
+	db_bind_text(q, item->name);
+	db_bind_text(q, item->groups);
+	db_bind_int(q, item->to);
+	db_bind_int(q, item->from);
+	db_bind_int(q, item->ask);
+	db_bind_int(q, item->pending_in);
+	db_bind_int(q, item->approved);
+	db_bind_int(q, item->visible);
+	db_bind_uint(q, version);
+	db_bind_text(q, item->request);
+	db_run(q);
+	return version;
+}
+
+/* 0, and no new version, where there was no such item. */
+static uint64_t
+apply_roster_del(struct db *db, const struct store_op *op)
+{
+	struct db_query *q =
+	    db_query(db, "DELETE FROM roster WHERE local = ? AND contact = ?");
+
+	db_bind_text(q, op->user);
+	db_bind_text(q, op->item.contact);
+	return db_run(q) == 0 ? 0 : next_version(db, op->user);
+}
+
+static bool
+op_account_exists(struct db *db, const struct store_op *op)
+{
+	struct db_query *q =
+	    db_query(db, "SELECT 1 FROM account WHERE local = ?");
+
+	db_bind_text(q, op->user);
+	return db_exists(q);
+}
+
+/* Returns what the op made: a row's id or a roster version. */
+static uint64_t
+apply_op(struct db *db, const struct store_op *op)
+{
+	switch ((enum effect_op)op->op) {
+	case EFFECT_STORE:
+		return apply_store(db, op);
+	case EFFECT_ROSTER:
+		return apply_roster(db, op);
+	case EFFECT_ROSTER_DEL:
+		return apply_roster_del(db, op);
+	case EFFECT_DONE:
+		break;
+	}
+	return 0;
+}
+
+/* Puts what an op made where the event shows it. */
+static void
+show(struct store_applied *a, size_t i, uint64_t made)
+{
+	struct store_op *op = &a->data.effect.ops[i];
+
+	if (op->op == EFFECT_STORE)
+		a->rows[i] = made;
+	else
+		op->item.version = made;
+	if (a->event.id == 0)
+		a->event.id = made;
+}
+
+/* A result: the code, then for each op its kind and what it made. */
+static bool
+result_find(struct db *db, struct store_applied *a)
+{
+	const struct store_effect *effect = &a->data.effect;
+	struct db_query *q = db_query(db,
+	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num = ?");
+	struct cursor c;
+	const void *result;
+	uint64_t made;
+	size_t len;
+
+	bind_origin(q, &effect->origin);
+	db_bind_uint(q, effect->num);
+	if (!db_row(q))
+		return false;
+	result = db_blob(q, 0, &len);
+	cursor_init(&c, result, len);
+	a->event.again = true;
+	a->event.code = (int32_t)cursor_u32(&c);
+	/* Who sends it again may see it otherwise: only like ops compare. */
+	for (size_t i = 0; i < effect->count && cursor_left(&c) != 0; i++) {
+		bool like = cursor_u8(&c) == effect->ops[i].op;
+
+		made = cursor_u64(&c);
+		if (like)
+			show(a, i, made);
+	}
+	db_end(q);
+	return true;
+}
+
+static void
+result_keep(struct db *db, const struct store_applied *a, int code)
+{
+	const struct store_effect *effect = &a->data.effect;
+	struct db_query *q =
+	    db_query(db, "INSERT INTO effect VALUES (?, ?, ?, ?, ?)");
+	struct buf result = { 0 };
+
+	buf_add_u32(&result, (uint32_t)code);
+	for (size_t i = 0; i < effect->count; i++) {
+		const struct store_op *op = &effect->ops[i];
+
+		buf_add_u8(&result, op->op);
+		buf_add_u64(&result,
+		    op->op == EFFECT_STORE ? a->rows[i] : op->item.version);
+	}
+	bind_origin(q, &effect->origin);
+	db_bind_uint(q, effect->num);
+	db_bind_blob(q, result.data, result.len);
+	db_run(q);
+	buf_clear(&result);
+}
+
+int
+store_apply_effect(struct db *db, struct store_applied *a)
+{
+	struct store_effect *effect = &a->data.effect;
+	int code = RES_OK;
+
+	if (effect->count != 0)
+		a->rows = xcalloc(effect->count, sizeof(*a->rows));
+	a->event.effect = effect;
+	a->event.rows = a->rows;
+	a->event.row_count = effect->count;
+	if (result_find(db, a))
+		return a->event.code;
+	for (size_t i = 0; i < effect->count; i++) {
+		const struct store_op *op = &effect->ops[i];
+
+		if (op->op == EFFECT_DONE)
+			continue;
+		if (op_account_exists(db, op))
+			show(a, i, apply_op(db, op));
+		else
+			code = RES_NOT_FOUND;
+	}
+	result_keep(db, a, code);
+	forget_below(db, &effect->origin, effect->low);
+	return code;
+}
+
+int
+store_apply_prune(struct db *db, struct store_applied *a)
+{
+	forget_below(db, &a->data.origin, a->data.low);
+	return RES_OK;
+}
+
+int
+store_apply_origin_end(struct db *db, struct store_applied *a)
+{
+	struct db_query *q = db_query(db,
+	    "DELETE FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ?");
+
+	bind_origin(q, &a->data.origin);
+	db_run(q);
+	return RES_OK;
+}

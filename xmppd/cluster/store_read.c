@@ -1,0 +1,410 @@
+/*
+ * What the main loop reads of the state. No query stays open across a call of
+ * a function that was passed in.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/crypto.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/db.h"
+#include "xmppd/cluster/store_impl.h"
+
+static struct db_query *
+read_query(struct store *s, const char *sql)
+{
+	return db_query(s->reader, sql);
+}
+
+/* After each read: a disk that cannot be read ends the node. */
+static void
+read_done(struct store *s)
+{
+	if (db_failed(s->reader))
+		store_fail(s, db_why(s->reader));
+}
+
+static char *
+read_text(struct store *s, const char *sql, const char *key)
+{
+	struct db_query *q = read_query(s, sql);
+	char *value = NULL;
+
+	db_bind_text(q, key);
+	if (db_row(q))
+		value = db_dup_text(q, 0);
+	db_end(q);
+	read_done(s);
+	return value;
+}
+
+static size_t
+read_count(struct store *s, const char *sql)
+{
+	size_t count = (size_t)db_only_int(read_query(s, sql));
+
+	read_done(s);
+	return count;
+}
+
+char *
+store_setting(struct store *s, const char *name)
+{
+	return read_text(s, "SELECT value FROM setting WHERE name = ?", name);
+}
+
+char *
+store_component_secret(struct store *s, const char *name)
+{
+	return read_text(
+	    s, "SELECT secret FROM component WHERE name = ?", name);
+}
+
+bool
+store_account_exists(struct store *s, const char *local)
+{
+	struct db_query *q =
+	    read_query(s, "SELECT 1 FROM account WHERE local = ?");
+	bool there;
+
+	db_bind_text(q, local);
+	there = db_exists(q);
+	read_done(s);
+	return there;
+}
+
+int
+store_account_keys(struct store *s, const char *local, struct scram_keys *keys)
+{
+	struct db_query *q =
+	    read_query(s, "SELECT keys FROM account WHERE local = ?");
+	struct cursor c;
+	const void *blob;
+	size_t len;
+	int rc = RES_NOT_FOUND;
+
+	db_bind_text(q, local);
+	if (db_row(q)) {
+		blob = db_blob(q, 0, &len);
+		cursor_init(&c, blob, len);
+		rc = scram_keys_decode(&c, keys);
+	}
+	db_end(q);
+	read_done(s);
+	return rc;
+}
+
+struct pair {
+	char *name, *value;
+};
+
+static void
+each_pair(struct store *s, const char *sql, store_name_fn fn, void *arg)
+{
+	struct db_query *q = read_query(s, sql);
+	struct buf pairs = { 0 };
+	struct pair pair;
+	struct cursor c;
+
+	while (db_row(q)) {
+		pair.name = db_dup_text(q, 0);
+		pair.value = db_dup_text(q, 1);
+		buf_add(&pairs, &pair, sizeof(pair));
+	}
+	read_done(s);
+	cursor_init(&c, pairs.data, pairs.len);
+	while (cursor_left(&c) != 0) {
+		memcpy(&pair, cursor_bytes(&c, sizeof(pair)), sizeof(pair));
+		fn(arg, pair.name, pair.value);
+		free(pair.name);
+		crypto_wipe_free(pair.value);
+	}
+	buf_clear(&pairs);
+}
+
+void
+store_accounts(struct store *s, store_name_fn fn, void *arg)
+{
+	each_pair(s, "SELECT local, NULL FROM account ORDER BY local", fn, arg);
+}
+
+void
+store_components(struct store *s, store_name_fn fn, void *arg)
+{
+	each_pair(
+	    s, "SELECT name, secret FROM component ORDER BY place", fn, arg);
+}
+
+size_t
+store_account_count(struct store *s)
+{
+	return read_count(s, "SELECT count(*) FROM account");
+}
+
+size_t
+store_row_count(struct store *s)
+{
+	return read_count(s, "SELECT count(*) FROM message");
+}
+
+static void
+read_item(struct db_query *q, struct store_roster_item *item)
+{
+	item->contact = db_dup_text(q, 0);
+	item->name = db_dup_text(q, 1);
+	item->groups = db_dup_text(q, 2);
+	item->to = (uint8_t)db_int(q, 3);
+	item->from = (uint8_t)db_int(q, 4);
+	item->ask = (uint8_t)db_int(q, 5);
+	item->pending_in = (uint8_t)db_int(q, 6);
+	item->approved = (uint8_t)db_int(q, 7);
+	item->visible = (uint8_t)db_int(q, 8);
+	item->version = db_uint(q, 9);
+	item->request = db_dup_text(q, 10);
+}
+
+void
+store_roster(struct store *s, const char *local, struct store_roster *out)
+{
+	struct db_query *q = read_query(s,
+	    "SELECT contact, name, groups, to_, from_, ask, pending_in,"
+	    " approved, visible, version, request FROM roster"
+	    " WHERE local = ? ORDER BY contact");
+	size_t size = 0;
+
+	*out = (struct store_roster){ 0 };
+	db_bind_text(q, local);
+	while (db_row(q)) {
+		if (out->count == size) {
+			size = size == 0 ? 16 : size * 2;
+			out->items =
+			    xrealloc(out->items, size * sizeof(*out->items));
+		}
+		read_item(q, &out->items[out->count++]);
+	}
+	q = read_query(s, "SELECT version FROM account WHERE local = ?");
+	db_bind_text(q, local);
+	out->version = (uint64_t)db_only_int(q);
+	read_done(s);
+}
+
+void
+store_roster_clear(struct store_roster *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		store_roster_item_clear(&r->items[i]);
+	free(r->items);
+	*r = (struct store_roster){ 0 };
+}
+
+size_t
+store_rows(struct store *s, const char *local, uint64_t after,
+    struct store_row *out, size_t max)
+{
+	struct db_query *q = read_query(s,
+	    "SELECT id, time, stanza FROM message"
+	    " WHERE local = ? AND id > ? ORDER BY id LIMIT ?");
+	const void *stanza;
+	size_t count = 0, len;
+
+	db_bind_text(q, local);
+	db_bind_uint(q, after);
+	db_bind_uint(q, max);
+	while (db_row(q) && count < max) {
+		struct store_row *row = &out[count++];
+
+		*row = (struct store_row){ 0 };
+		row->id = db_uint(q, 0);
+		row->time = db_int(q, 1);
+		stanza = db_blob(q, 2, &len);
+		buf_add(&row->stanza, stanza, len);
+	}
+	db_end(q);
+	read_done(s);
+	return count;
+}
+
+bool
+store_effect_done(struct store *s, const struct origin *origin, uint64_t num)
+{
+	struct db_query *q = read_query(s,
+	    "SELECT 1 FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num = ?");
+	bool done;
+
+	db_bind_int(q, origin->node);
+	db_bind_int(q, origin->edge);
+	db_bind_uint(q, origin->incarnation);
+	db_bind_uint(q, num);
+	done = db_exists(q);
+	read_done(s);
+	return done;
+}
+
+/* An array of what `read` makes of each row; the caller frees *out. */
+static size_t
+read_array(struct store *s, const char *sql, size_t size,
+    void (*read)(struct db_query *, void *), void **out)
+{
+	struct db_query *q = read_query(s, sql);
+	struct buf rows = { 0 };
+	void *row = xcalloc(1, size);
+
+	while (db_row(q)) {
+		memset(row, 0, size);
+		read(q, row);
+		buf_add(&rows, row, size);
+	}
+	crypto_wipe(row, size);
+	free(row);
+	read_done(s);
+	*out = rows.data;
+	return rows.len / size;
+}
+
+static void
+read_origin(struct db_query *q, void *out)
+{
+	struct origin *o = out;
+
+	o->node = (uint32_t)db_int(q, 0);
+	o->edge = (uint32_t)db_int(q, 1);
+	o->incarnation = db_uint(q, 2);
+}
+
+size_t
+store_origins(struct store *s, struct origin **out)
+{
+	void *rows;
+	size_t count =
+	    read_array(s, "SELECT DISTINCT node, edge, incarnation FROM effect",
+		sizeof(**out), read_origin, &rows);
+
+	*out = rows;
+	return count;
+}
+
+static void
+read_bytes(struct db_query *q, int column, void *out, size_t size)
+{
+	size_t len;
+	const void *data = db_blob(q, column, &len);
+
+	if (len == size)
+		memcpy(out, data, size);
+}
+
+static void
+read_member(struct db_query *q, void *out)
+{
+	struct store_member *m = out;
+
+	read_bytes(q, 0, m->identity, sizeof(m->identity));
+	m->raft_id = (uint32_t)db_int(q, 1);
+	m->host = db_dup_text(q, 2);
+	m->address = db_dup_text(q, 3);
+	read_bytes(q, 4, m->key, sizeof(m->key));
+	m->boot = db_uint(q, 5);
+}
+
+static int
+member_cmp(const void *a, const void *b)
+{
+	const struct store_member *x = a, *y = b;
+	uint8_t kx[STORE_ADDRESS_KEY], ky[STORE_ADDRESS_KEY];
+
+	store_address_key(x->address, kx);
+	store_address_key(y->address, ky);
+	return memcmp(kx, ky, sizeof(kx));
+}
+
+size_t
+store_members(struct store *s, struct store_member **out)
+{
+	void *rows;
+	size_t count = read_array(s,
+	    "SELECT identity, raft_id, host, address, key, boot FROM member",
+	    sizeof(**out), read_member, &rows);
+
+	*out = rows;
+	if (count != 0)
+		qsort(*out, count, sizeof(**out), member_cmp);
+	return count;
+}
+
+static void
+read_raft_id(struct db_query *q, void *out)
+{
+	*(uint32_t *)out = (uint32_t)db_int(q, 0);
+}
+
+size_t
+store_raft_ids_marked(struct store *s, uint32_t **out)
+{
+	void *rows;
+	size_t count =
+	    read_array(s, "SELECT raft_id FROM leaving ORDER BY raft_id",
+		sizeof(**out), read_raft_id, &rows);
+
+	*out = rows;
+	return count;
+}
+
+/* All of the state, but not the index, in an order that is the same where the
+ * content is. */
+static const char *const digested[] = {
+	"SELECT * FROM counter WHERE which <> 0 ORDER BY which",
+	"SELECT * FROM setting ORDER BY name",
+	"SELECT * FROM account ORDER BY local",
+	"SELECT * FROM roster ORDER BY local, contact",
+	"SELECT * FROM component ORDER BY place",
+	"SELECT * FROM message ORDER BY id",
+	"SELECT * FROM effect ORDER BY node, edge, incarnation, num",
+	"SELECT * FROM result ORDER BY place",
+	"SELECT * FROM member ORDER BY identity",
+	"SELECT * FROM leaving ORDER BY raft_id",
+};
+
+_Static_assert(COUNTER_INDEX == 0, "left out of the digest");
+
+/* A value as its type, its length and its bytes. */
+static void
+digest_value(struct crypto_digest *d, struct db_query *q, int column)
+{
+	struct buf head = { 0 };
+	enum db_type type = db_type(q, column);
+	const void *data = NULL;
+	size_t len = 0;
+
+	buf_add_u8(&head, (uint8_t)type);
+	if (type == DB_INT)
+		buf_add_u64(&head, db_uint(q, column));
+	else if (type != DB_NULL)
+		data = db_blob(q, column, &len);
+	buf_add_u64(&head, len);
+	crypto_digest_add(d, head.data, head.len);
+	if (len != 0)
+		crypto_digest_add(d, data, len);
+	buf_clear(&head);
+}
+
+void
+store_digest(struct store *s, uint8_t out[32])
+{
+	struct crypto_digest *d = crypto_digest_new();
+	struct db_query *q;
+
+	/* One snapshot for all of it. */
+	db_exec(s->reader, "BEGIN");
+	for (size_t i = 0; i < sizeof(digested) / sizeof(digested[0]); i++) {
+		crypto_digest_add(d, digested[i], strlen(digested[i]));
+		q = read_query(s, digested[i]);
+		while (db_row(q))
+			for (int c = 0; c < db_columns(q); c++)
+				digest_value(d, q, c);
+	}
+	db_exec(s->reader, "COMMIT");
+	crypto_digest_end(d, out);
+	read_done(s);
+}
