@@ -47,6 +47,23 @@ failed_cb(void *arg, const char *why)
 	snprintf(f->failed, sizeof(f->failed), "%s", why);
 }
 
+void
+store_fixture_installed_cb(void *arg, int code, uint64_t index)
+{
+	struct store_fixture *f = arg;
+
+	f->copy_code = code;
+	f->copy_index = index;
+}
+
+void
+store_fixture_copied_cb(
+    void *arg, int code, uint64_t index, const uint8_t sha256[32])
+{
+	(void)sha256;
+	store_fixture_installed_cb(arg, code, index);
+}
+
 struct store_callbacks
 store_fixture_callbacks(struct store_fixture *f)
 {

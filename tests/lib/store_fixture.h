@@ -19,6 +19,8 @@ struct store_fixture {
 	uint64_t rows[8], versions[8]; /* of its ops */
 	char name[64];
 	char failed[512]; /* why; "" */
+	int copy_code;    /* of the newest copy or install */
+	uint64_t copy_index;
 };
 
 void store_fixture_init(struct store_fixture *f);
@@ -27,6 +29,10 @@ void store_fixture_reopen(struct store_fixture *f);
 
 /* The callbacks that fill the fixture, for a store that a test opens itself. */
 struct store_callbacks store_fixture_callbacks(struct store_fixture *f);
+
+void store_fixture_copied_cb(
+    void *arg, int code, uint64_t index, const uint8_t sha256[32]);
+void store_fixture_installed_cb(void *arg, int code, uint64_t index);
 
 /* Applies one command as an entry of its own (clears `command`), from proposer
  * 0 or as named; returns the event's code. */

@@ -72,9 +72,9 @@ db_describe(const struct db *db, int rc, struct error *e)
 			what = causes[i].what;
 	if (what != NULL)
 		return error_set(e, RES_IO, "%s: %s", db->path, what);
-	if ((rc & 0xff) == SQLITE_IOERR && sys != 0)
+	if ((rc & 0xff) == SQLITE_IOERR)
 		return error_set(e, RES_IO, "%s: %s: check the disk", db->path,
-		    strerror(sys));
+		    sys == 0 ? sqlite3_errstr(rc) : strerror(sys));
 	return error_set(
 	    e, RES_IO, "%s: %s (%d)", db->path, sqlite3_errmsg(db->handle), rc);
 }
