@@ -203,7 +203,9 @@ conn_ssl_waits(struct conn *c, int rc)
 {
 	switch (SSL_get_error(c->ssl, rc)) {
 	case SSL_ERROR_WANT_READ:
-		conn_want(c, true, false);
+		/* Past the handshake, writing has its own wish. */
+		if (c->state == CONN_HANDSHAKE)
+			conn_want(c, true, false);
 		return true;
 	case SSL_ERROR_WANT_WRITE:
 		conn_want(c, true, true);

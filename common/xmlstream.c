@@ -18,6 +18,7 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "common/strutil.h"
 #include "common/xmalloc.h"
 
 /* After so many bytes a resting parser is made anew: its dictionary keeps each
@@ -529,6 +530,22 @@ on_get_entity(void *arg, const xmlChar *name)
 	return entity;
 }
 
+/* Whether the parser stands before bytes that are no UTF-8. */
+static bool
+at_bad_utf8(const struct xmlstream *x)
+{
+	const xmlParserInput *in = x->ctxt->input;
+
+	if (in == NULL || in->cur == NULL || in->cur >= in->end ||
+	    *in->cur < 0x80)
+		return false;
+	for (size_t len = 2; len <= 4; len++)
+		if ((size_t)(in->end - in->cur) >= len &&
+		    str_is_utf8((const char *)in->cur, len))
+			return false;
+	return true;
+}
+
 static void
 on_error(void *arg, xmlErrorPtr error)
 {
@@ -546,7 +563,11 @@ on_error(void *arg, xmlErrorPtr error)
 		fail(x, STREAM_UNSUPPORTED_ENCODING, "UTF-8 only");
 		break;
 	default:
-		fail(x, STREAM_NOT_WELL_FORMED, NULL);
+		/* RFC 6120, 4.9.3.22: improperly encoded, too. */
+		fail(x,
+		    at_bad_utf8(x) ? STREAM_UNSUPPORTED_ENCODING
+				   : STREAM_NOT_WELL_FORMED,
+		    NULL);
 	}
 }
 
