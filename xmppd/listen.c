@@ -1,0 +1,560 @@
+/*
+ * Listening: bind, accept, look at the first bytes.
+ *
+ *   accept -> component port ---------------------> ops.accepted
+ *          -> client port, first byte '<' or blank -> ops.accepted
+ *          -> client port, first byte 0x16: TLS handshake, then by ALPN
+ *               the cluster's -> ops.peer, else -> ops.client
+ *
+ * Failures: out of descriptors: accepting stops for a second instead of
+ * spinning; a connection that says nothing is closed after a while.
+ */
+#include "xmppd/listen.h"
+
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <openssl/ssl.h>
+
+#include "common/conn.h"
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/tls.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/peer.h"
+
+#define FIRST_BYTE_MS 30000
+#define HANDSHAKE_MS 10000
+#define PENDING_MAX 4096 /* connections that have not said what they are */
+#define BACKLOG 512
+#define ALPN_CLIENT "xmpp-client"
+
+struct port {
+	struct listener *owner;
+	struct listen_address address;
+	struct evconnlistener *socket;
+	char text[64];
+	TAILQ_ENTRY(port) next;
+};
+
+/* A connection to the client port of which nothing is known yet. */
+struct pending {
+	struct listener *owner;
+	int fd;
+	struct event *first;   /* waits for the first byte */
+	struct conn *c;        /* then: in a TLS handshake */
+	char from[64];
+	TAILQ_ENTRY(pending) next;
+};
+
+TAILQ_HEAD(port_list, port);
+
+struct listener {
+	struct conn_loop *loop;
+	struct event_base *base;
+	const struct listen_ops *ops;
+	void *arg;
+	struct ssl_ctx_st *client_tls, *peer_tls;
+	struct port_list ports;
+	TAILQ_HEAD(, pending) pending;
+	size_t pending_count;
+	struct event *again; /* accepting goes on after a pause */
+};
+
+/* ---- who holds a port -------------------------------------------------- */
+
+void
+listen_text(const struct sockaddr_storage *sa, char out[64])
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+	const struct sockaddr_in6 *sin6 = (const void *)sa;
+	const struct sockaddr_in *sin = (const void *)sa;
+
+	if (sa->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &sin6->sin6_addr, host, sizeof(host));
+		snprintf(out, 64, "[%s]:%u", host, ntohs(sin6->sin6_port));
+	} else {
+		inet_ntop(AF_INET, &sin->sin_addr, host, sizeof(host));
+		snprintf(out, 64, "%s:%u", host, ntohs(sin->sin_port));
+	}
+}
+
+/* The inode of the socket that listens on the port (proc(5), /proc/net/tcp). */
+static unsigned long
+socket_inode(const char *table, uint16_t port)
+{
+	unsigned long inode, found = 0;
+	unsigned local_port, state;
+	char line[512];
+	FILE *f = fopen(table, "re");
+
+	while (f != NULL && found == 0 && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s "
+		                 "%*u %*u %lu",
+		        &local_port, &state, &inode) == 3 &&
+		    state == 0x0a && local_port == port)
+			found = inode;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static bool
+process_has_socket(const char *pid, unsigned long inode)
+{
+	char *dir, link[64], want[64], *path;
+	struct dirent *de;
+	bool has = false;
+	ssize_t n;
+	DIR *d;
+
+	snprintf(want, sizeof(want), "socket:[%lu]", inode);
+	xasprintf(&dir, "/proc/%s/fd", pid);
+	d = opendir(dir);
+	while (d != NULL && !has && (de = readdir(d)) != NULL) {
+		xasprintf(&path, "%s/%s", dir, de->d_name);
+		n = readlink(path, link, sizeof(link) - 1);
+		link[n > 0 ? n : 0] = '\0';
+		has = strcmp(link, want) == 0;
+		free(path);
+	}
+	if (d != NULL)
+		closedir(d);
+	free(dir);
+	return has;
+}
+
+/* "nginx (pid 123)", as far as this process may see. */
+static void
+port_holder(uint16_t port, char *out, size_t size)
+{
+	unsigned long inode = socket_inode("/proc/net/tcp", port);
+	struct dirent *de;
+	char *path, *name;
+	size_t len;
+	DIR *d = opendir("/proc");
+
+	if (inode == 0)
+		inode = socket_inode("/proc/net/tcp6", port);
+	snprintf(out, size, "another process");
+	while (inode != 0 && d != NULL && (de = readdir(d)) != NULL) {
+		if (de->d_name[0] < '1' || de->d_name[0] > '9' ||
+		    !process_has_socket(de->d_name, inode))
+			continue;
+		xasprintf(&path, "/proc/%s/comm", de->d_name);
+		name = file_read(path, 64, &len);
+		if (name != NULL)
+			snprintf(out, size, "%.*s (pid %s)",
+			    (int)strcspn(name, "\n"), name, de->d_name);
+		free(name);
+		free(path);
+		break;
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* ---- a new connection -------------------------------------------------- */
+
+static void
+pending_free(struct pending *p)
+{
+	TAILQ_REMOVE(&p->owner->pending, p, next);
+	p->owner->pending_count--;
+	if (p->first != NULL)
+		event_free(p->first);
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p);
+}
+
+static void
+reset_fd(int fd)
+{
+	struct linger reset = { 1, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+}
+
+static void
+pending_read(void *arg, const uint8_t *data, size_t len)
+{
+	(void)arg, (void)data, (void)len;
+}
+
+static void
+pending_closed(void *arg, const char *why)
+{
+	struct pending *p = arg;
+
+	log_debug("listen: %s: handshake: %s", p->from, why);
+	pending_free(p);
+}
+
+/* The handshake is done: whose is it? */
+static void
+pending_ready(void *arg)
+{
+	struct pending *p = arg;
+	struct listener *l = p->owner;
+	struct conn *c = p->c;
+	const unsigned char *alpn;
+	unsigned len;
+
+	SSL_get0_alpn_selected(conn_ssl(c), &alpn, &len);
+	conn_set_deadline(c, 0);
+	if (len == strlen(PEER_ALPN) && memcmp(alpn, PEER_ALPN, len) == 0)
+		l->ops->peer(l->arg, c, p->from);
+	else if (l->ops->serving(l->arg))
+		l->ops->client(l->arg, c, p->from);
+	else
+		conn_abort(c);
+	pending_free(p);
+}
+
+static const struct conn_ops pending_ops = { pending_read, pending_ready, NULL,
+	pending_closed };
+
+static bool
+alpn_offers(const unsigned char *in, size_t len, const char *name)
+{
+	size_t want = strlen(name);
+
+	for (size_t i = 0; i < len; i += (size_t)in[i] + 1)
+		if (in[i] == want && i + 1 + want <= len &&
+		    memcmp(in + i + 1, name, want) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * While the ClientHello is read: the cluster's ALPN gets the context that asks
+ * for a certificate, everybody else the clients'.
+ */
+static int
+client_hello_cb(SSL *ssl, int *alert, void *arg)
+{
+	struct listener *l = arg;
+	const unsigned char *ext;
+	size_t len;
+	bool peer = SSL_client_hello_get0_ext(ssl,
+	                TLSEXT_TYPE_application_layer_protocol_negotiation,
+	                &ext, &len) == 1 &&
+	    len > 2 && alpn_offers(ext + 2, len - 2, PEER_ALPN);
+
+	if (!peer) {
+		if (l->client_tls != NULL && l->ops->serving(l->arg))
+			return SSL_CLIENT_HELLO_SUCCESS;
+		*alert = SSL_AD_ACCESS_DENIED;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	if (l->peer_tls == NULL) {
+		*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	SSL_set_SSL_CTX(ssl, l->peer_tls);
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(l->peer_tls),
+	    SSL_CTX_get_verify_callback(l->peer_tls));
+	SSL_set_num_tickets(ssl, 0);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int
+alpn_select_cb(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+    const unsigned char *in, unsigned in_len, void *arg)
+{
+	static const char *const names[] = { PEER_ALPN, ALPN_CLIENT };
+
+	(void)ssl, (void)arg;
+	for (size_t i = 0; i < 2; i++)
+		if (alpn_offers(in, in_len, names[i])) {
+			*out = (const unsigned char *)names[i];
+			*out_len = (unsigned char)strlen(names[i]);
+			return SSL_TLSEXT_ERR_OK;
+		}
+	/* XEP-0368, 3: others are no reason to refuse. */
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static void
+pending_start_tls(struct pending *p)
+{
+	struct listener *l = p->owner;
+	struct ssl_ctx_st *ctx =
+	    l->client_tls != NULL ? l->client_tls : l->peer_tls;
+
+	if (ctx == NULL) {
+		reset_fd(p->fd);
+		p->fd = -1;
+		pending_free(p);
+		return;
+	}
+	SSL_CTX_set_client_hello_cb(ctx, client_hello_cb, l);
+	SSL_CTX_set_alpn_select_cb(ctx, alpn_select_cb, NULL);
+	p->c = conn_accept(l->loop, p->fd, &pending_ops, p);
+	p->fd = -1;
+	conn_set_deadline(p->c, HANDSHAKE_MS);
+	conn_start_tls(p->c, tls_server_ssl(ctx));
+}
+
+static void
+first_byte_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct pending *p = arg;
+	struct listener *l = p->owner;
+	uint8_t first;
+	ssize_t n = (what & EV_TIMEOUT) != 0 ? 0 :
+	    recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	event_free(p->first);
+	p->first = NULL;
+	if (n == 1 && first == 0x16) { /* RFC 8446, 5.1: handshake */
+		pending_start_tls(p);
+		return;
+	}
+	if (n == 1 && l->ops->serving(l->arg)) {
+		l->ops->accepted(l->arg, p->fd, false, p->from);
+		p->fd = -1;
+	} else if (n == 1) {
+		reset_fd(p->fd);
+		p->fd = -1;
+	}
+	pending_free(p);
+}
+
+static void
+accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
+    struct sockaddr *from, int len, void *arg)
+{
+	struct port *port = arg;
+	struct listener *l = port->owner;
+	struct timeval tv = { FIRST_BYTE_MS / 1000, 0 };
+	struct sockaddr_storage ss = { 0 };
+	struct pending *p;
+
+	(void)socket;
+	if (l->pending_count >= PENDING_MAX) {
+		reset_fd(fd);
+		return;
+	}
+	memcpy(&ss, from,
+	    (size_t)len < sizeof(ss) ? (size_t)len : sizeof(ss));
+	p = xcalloc(1, sizeof(*p));
+	listen_text(&ss, p->from);
+	if (port->address.component) {
+		l->ops->accepted(l->arg, fd, true, p->from);
+		free(p);
+		return;
+	}
+	p->owner = l;
+	p->fd = fd;
+	TAILQ_INSERT_TAIL(&l->pending, p, next);
+	l->pending_count++;
+	p->first = event_new(l->base, fd, EV_READ | EV_PERSIST, first_byte_cb,
+	    p);
+	event_add(p->first, &tv);
+}
+
+/* ---- sockets ----------------------------------------------------------- */
+
+static void
+again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+	struct port *port;
+
+	(void)fd, (void)what;
+	TAILQ_FOREACH (port, &l->ports, next)
+		evconnlistener_enable(port->socket);
+}
+
+static void
+accept_error_cb(struct evconnlistener *socket, void *arg)
+{
+	struct port *port = arg;
+	struct timeval second = { 1, 0 };
+	int error = EVUTIL_SOCKET_ERROR();
+
+	(void)socket;
+	log_warn("listen: %s: %s, no new connection for a second", port->text,
+	    evutil_socket_error_to_string(error));
+	TAILQ_FOREACH (port, &port->owner->ports, next)
+		evconnlistener_disable(port->socket);
+	port = arg;
+	evconnlistener_disable(port->socket);
+	event_add(port->owner->again, &second);
+}
+
+static void
+port_free(struct port *port)
+{
+	if (port->socket != NULL)
+		evconnlistener_free(port->socket);
+	free(port);
+}
+
+static struct port *
+port_open(struct listener *l, const struct listen_address *address,
+    struct error *e)
+{
+	struct port *port = xcalloc(1, sizeof(*port));
+	bool v6 = address->sa.ss_family == AF_INET6;
+	int on = 1, error, fd;
+	socklen_t len = v6 ? sizeof(struct sockaddr_in6) :
+	                     sizeof(struct sockaddr_in);
+	const struct sockaddr_in *sin = (const void *)&address->sa;
+	char holder[128];
+
+	port->owner = l;
+	port->address = *address;
+	listen_text(&address->sa, port->text);
+	fd = socket(address->sa.ss_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (v6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+			    sizeof(on));
+	}
+	if (fd >= 0 && bind(fd, (const void *)&address->sa, len) == 0)
+		port->socket = evconnlistener_new(l->base, accepted_cb, port,
+		    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG,
+		    fd);
+	error = errno;
+	if (port->socket != NULL) {
+		evconnlistener_set_error_cb(port->socket, accept_error_cb);
+		return port;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (error == EADDRINUSE) {
+		port_holder(ntohs(sin->sin_port), holder, sizeof(holder));
+		error_set(e, RES_FAILED, "%s is in use by %s", port->text,
+		    holder);
+	} else {
+		error_set(e, RES_FAILED, "%s can't be listened on: %s",
+		    port->text, strerror(error));
+	}
+	port_free(port);
+	return NULL;
+}
+
+static bool
+address_equal(const struct listen_address *a, const struct listen_address *b)
+{
+	char ta[64], tb[64];
+
+	listen_text(&a->sa, ta);
+	listen_text(&b->sa, tb);
+	return a->component == b->component && strcmp(ta, tb) == 0;
+}
+
+static struct port *
+port_find(struct port_list *ports, const struct listen_address *address)
+{
+	struct port *port;
+
+	TAILQ_FOREACH (port, ports, next)
+		if (address_equal(&port->address, address))
+			return port;
+	return NULL;
+}
+
+static void
+ports_free(struct port_list *ports)
+{
+	struct port *port;
+
+	while ((port = TAILQ_FIRST(ports)) != NULL) {
+		TAILQ_REMOVE(ports, port, next);
+		port_free(port);
+	}
+}
+
+int
+listener_set(struct listener *l, const struct listen_address *want,
+    size_t count, struct error *e)
+{
+	struct port_list opened = TAILQ_HEAD_INITIALIZER(opened);
+	struct port *port, *next;
+	bool wanted;
+
+	for (size_t i = 0; i < count; i++) {
+		if (port_find(&l->ports, &want[i]) != NULL ||
+		    port_find(&opened, &want[i]) != NULL)
+			continue;
+		port = port_open(l, &want[i], e);
+		if (port == NULL) {
+			ports_free(&opened);
+			return RES_FAILED;
+		}
+		TAILQ_INSERT_TAIL(&opened, port, next);
+	}
+	for (port = TAILQ_FIRST(&l->ports); port != NULL; port = next) {
+		next = TAILQ_NEXT(port, next);
+		wanted = false;
+		for (size_t i = 0; i < count; i++)
+			wanted |= address_equal(&port->address, &want[i]);
+		if (wanted)
+			continue;
+		TAILQ_REMOVE(&l->ports, port, next);
+		port_free(port);
+	}
+	TAILQ_CONCAT(&l->ports, &opened, next);
+	return RES_OK;
+}
+
+void
+listener_set_tls(struct listener *l, struct ssl_ctx_st *client,
+    struct ssl_ctx_st *peer)
+{
+	l->client_tls = client;
+	l->peer_tls = peer;
+}
+
+struct listener *
+listener_new(struct conn_loop *loop, struct event_base *base,
+    const struct listen_ops *ops, void *arg)
+{
+	struct listener *l = xcalloc(1, sizeof(*l));
+
+	l->loop = loop;
+	l->base = base;
+	l->ops = ops;
+	l->arg = arg;
+	TAILQ_INIT(&l->ports);
+	TAILQ_INIT(&l->pending);
+	l->again = evtimer_new(base, again_cb, l);
+	return l;
+}
+
+void
+listener_free(struct listener *l)
+{
+	struct pending *p;
+
+	if (l == NULL)
+		return;
+	ports_free(&l->ports);
+	while ((p = TAILQ_FIRST(&l->pending)) != NULL) {
+		if (p->c != NULL)
+			conn_abort(p->c);
+		pending_free(p);
+	}
+	event_free(l->again);
+	free(l);
+}
