@@ -79,6 +79,9 @@ log_write(int fd, enum log_level level, const char *line)
 		return;
 }
 
+static void log_line(enum log_level level, const char *fmt, va_list ap,
+    const char *why) __attribute__((format(printf, 2, 0)));
+
 static void
 log_line(enum log_level level, const char *fmt, va_list ap, const char *why)
 {
