@@ -272,8 +272,8 @@ tree_add_attrs(
 		a = arena_alloc(p->tree, sizeof(*a));
 		a->name = arena_str(p->tree, at[0]);
 		a->ns = at[2] == NULL ? NULL : arena_str(p->tree, at[2]);
-		if (at[1] != NULL && xmlStrEqual(at[1], BAD_CAST "xml"))
-			a->name = xmlStrEqual(at[0], BAD_CAST "lang")
+		if (at[1] != NULL && xmlStrEqual(at[1], (const xmlChar *)"xml"))
+			a->name = xmlStrEqual(at[0], (const xmlChar *)"lang")
 			    ? "xml:lang"
 			    : "xml:space";
 		a->value = arena_text(p->tree, at[3], (size_t)(at[4] - at[3]));

@@ -6,6 +6,7 @@
 #include "common/tls.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
@@ -15,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/log.h"
+#include "common/xmalloc.h"
 
 #define CIPHERS_12                                                             \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"           \
@@ -158,15 +160,19 @@ SSL *
 tls_client_ssl(SSL_CTX *ctx, const char *name)
 {
 	SSL *ssl = SSL_new(ctx);
+	char *sni;
 
 	if (ssl == NULL)
 		fatalx("tls: no connection");
 	SSL_set_connect_state(ssl);
 	if (name != NULL) {
+		/* OpenSSL's macro takes what it only reads as not const. */
+		sni = xstrdup(name);
 		SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 		if (SSL_set1_host(ssl, name) != 1 ||
-		    SSL_set_tlsext_host_name(ssl, name) != 1)
+		    SSL_set_tlsext_host_name(ssl, sni) != 1)
 			fatalx("tls: name %s", name);
+		free(sni);
 	}
 	return ssl;
 }

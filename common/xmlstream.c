@@ -149,8 +149,9 @@ attr_at(const xmlChar **attrs, int i)
 static bool
 attr_is_lang(const struct attr *a)
 {
-	return a->prefix != NULL && xmlStrEqual(a->prefix, BAD_CAST "xml") &&
-	    xmlStrEqual(a->name, BAD_CAST "lang");
+	return a->prefix != NULL &&
+	    xmlStrEqual(a->prefix, (const xmlChar *)"xml") &&
+	    xmlStrEqual(a->name, (const xmlChar *)"lang");
 }
 
 /* An attribute in the travelling form; a foreign prefix is declared with it. */
@@ -166,7 +167,7 @@ attr_write(struct buf *b, const struct attr *a, int number)
 		char prefix[24];
 		struct buf full = { 0 };
 
-		if (xmlStrEqual(a->prefix, BAD_CAST "xml"))
+		if (xmlStrEqual(a->prefix, (const xmlChar *)"xml"))
 			snprintf(prefix, sizeof(prefix), "xml");
 		else {
 			snprintf(prefix, sizeof(prefix), "a%d", number);
@@ -255,7 +256,7 @@ header_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
 		a = attr_at(attrs, i);
 		slot = head_slot(x, &a);
 		if (slot == NULL && a.prefix == NULL &&
-		    xmlStrEqual(a.name, BAD_CAST "version"))
+		    xmlStrEqual(a.name, (const xmlChar *)"version"))
 			slot = &version;
 		if (slot != NULL)
 			*slot = head_add(x, a.value, (size_t)(a.end - a.value));
@@ -315,7 +316,7 @@ stanza_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
 	x->stanza = (struct xml_stanza){ 0 };
 	x->stanza.content_ns = travel_ns(x, uri) == NULL;
 	x->name = head_add_str(x, name);
-	x->ns = head_add_str(x, uri == NULL ? BAD_CAST "" : uri);
+	x->ns = head_add_str(x, uri == NULL ? (const xmlChar *)"" : uri);
 	for (int i = 0; i < attr_count; i++) {
 		a = attr_at(attrs, i);
 		slot = head_slot(x, &a);
@@ -344,10 +345,10 @@ child_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
 	if (x->depth == 3) {
 		if (x->stanza.children++ == 0) {
 			x->child = head_add_str(x, name);
-			x->child_ns =
-			    head_add_str(x, uri == NULL ? BAD_CAST "" : uri);
+			x->child_ns = head_add_str(
+			    x, uri == NULL ? (const xmlChar *)"" : uri);
 		}
-		if (ns == NULL && xmlStrEqual(name, BAD_CAST "body"))
+		if (ns == NULL && xmlStrEqual(name, (const xmlChar *)"body"))
 			x->stanza.has_body = true;
 	}
 	buf_add(&x->inner, "<", 1);
@@ -372,7 +373,7 @@ encoding_is_utf8(const struct xmlstream *x)
 	if (in->buf != NULL && in->buf->encoder != NULL)
 		return false;
 	return x->ctxt->encoding == NULL ||
-	    xmlStrcasecmp(x->ctxt->encoding, BAD_CAST "UTF-8") == 0;
+	    xmlStrcasecmp(x->ctxt->encoding, (const xmlChar *)"UTF-8") == 0;
 }
 
 static void
