@@ -155,7 +155,7 @@ port_holder(uint16_t port, char *out, size_t size)
 		xasprintf(&path, "/proc/%s/comm", de->d_name);
 		name = file_read(path, 64, &len);
 		if (name != NULL)
-			snprintf(out, size, "%.*s (pid %s)",
+			snprintf(out, size, "%.*s (pid %.10s)",
 			    (int)strcspn(name, "\n"), name, de->d_name);
 		free(name);
 		free(path);
