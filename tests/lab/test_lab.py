@@ -1,0 +1,804 @@
+#!/usr/bin/python3
+"""test_lab.py BUILD [CASE...]: the appliances as their users meet them: over
+real SSH, SFTP, DNS and TLS, with clients that nobody here wrote, while nodes
+die.
+
+The cases run one after the other on one lab, and each leaves three healthy
+nodes. After one that failed, the lab is built anew. Says what failed; the last
+line is 'N passed, M failed'.
+"""
+
+import asyncio
+import inspect
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import slixmpp
+
+import machine
+import nodes
+import procedure
+import services
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SLOW = 6 if os.environ.get("MMP_SANITIZED") else 1
+
+
+class Failed(Exception):
+    pass
+
+
+def check(condition, *what):
+    if not condition:
+        raise Failed(" ".join(str(w) for w in what))
+
+
+# The lab under test
+
+class World:
+    """One lab, and how the cases look at it."""
+
+    def __init__(self, build, certs):
+        self.folder = tempfile.mkdtemp(prefix="mmp-test-lab-")
+        self.tool = [HERE + "/lab", "--dir", self.folder + "/lab"]
+        self.output = self.run("up", "--certs", certs, "--build", build)
+        self.lab = nodes.Lab(self.folder + "/lab").load()
+        self.t = procedure.Terminal(self.lab, quiet=True)
+
+    def run(self, *command, fine=True):
+        done = subprocess.run(
+            self.tool + list(command), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+        check(not fine or done.returncode == 0, "lab", *command, "ended with",
+              done.returncode, "\n", done.stdout[-3000:])
+        return done.stdout
+
+    def close(self):
+        self.run("down", fine=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def nodes(self):
+        return self.lab.nodes
+
+    def node(self, name):
+        return self.lab.node(name)
+
+    def ask(self, name, line, typed=""):
+        return self.t.ask(self.node(name), line, typed)
+
+    def done(self, name, line, typed=""):
+        """A command that succeeds; gives what it said."""
+        status, out, err = self.ask(name, line, typed)
+        check(status == 0, name + ">", line, "gave", status, out, err)
+        return out
+
+    def refused(self, name, line, *said, typed=""):
+        """A command that is refused, with these words in its one line."""
+        status, out, err = self.ask(name, line, typed)
+        check(status == 1, name + ">", line, "gave", status, out, err)
+        text = out + err
+        check("FAILURE: " in text, line, "said", text)
+        for word in said:
+            check(word.lower() in text.lower(), line, "doesn't say", word,
+                  "but", text)
+
+    # The state of the cluster
+
+    def status(self, name):
+        """(state, [peers], leader) as a node tells it; None if it can't."""
+        status, out, _ = self.ask(name, "xmpp cluster status")
+        if status != 0:
+            return None
+        state = re.search(r"^State: (.*)$", out, re.M)
+        peers = re.findall(r"^([\d.]+:\d+)( \(Leader\))?$", out, re.M)
+        leader = [address for address, mark in peers if mark]
+        return (state.group(1) if state else "?", [p[0] for p in peers],
+                leader[0] if leader else None)
+
+    def agree(self, names, addresses=None):
+        """Whether these nodes, and no others, are a cluster with a leader."""
+        seen = [self.status(name) for name in names]
+        if None in seen:
+            return None
+        wanted = sorted(addresses or [self.node(n).address + ":5222"
+                                      for n in names])
+        leader = seen[0][2]
+        good = leader is not None and all(
+            sorted(s[1]) == wanted and s[1] == seen[0][1] and s[2] == leader
+            and s[0] in ("LEADER", "FOLLOWER") for s in seen)
+        return leader if good and [s[0] for s in seen].count(
+            "LEADER") == 1 else None
+
+    def wait_agreed(self, *names, addresses=None):
+        names = names or [n.name for n in self.nodes]
+        last = [None]
+
+        def look():
+            last[0] = self.agree(names, addresses)
+            return last[0]
+        try:
+            return machine.wait_for(look, 20 * SLOW, "agreement")
+        except machine.LabError:
+            raise Failed("no agreement of %s: %s" % (
+                ", ".join(names), [self.status(n) for n in names])) from None
+
+    def wait_healthy(self):
+        self.wait_agreed()
+        procedure.wait_for_bridges(self.lab, self.t, 20 * SLOW)
+
+    def named(self, address):
+        for node in self.nodes:
+            if address.split(":")[0] == node.address:
+                return node.name
+        return None
+
+    def leader(self):
+        return self.named(self.wait_agreed())
+
+    def others(self, *without):
+        return [n.name for n in self.nodes if n.name not in without]
+
+    def bridge(self, name):
+        """The address of the server that a node's Call Bridge is at."""
+        status, out, _ = self.ask(name, "callbridge status")
+        found = re.search(r"connected to .*?([\d.]+):5223", out)
+        return found.group(1) if status == 0 and found else None
+
+    # What is done to nodes
+
+    def kill(self, name):
+        self.run("kill", name)
+
+    def start(self, name):
+        self.run("start", name)
+
+    def rejoin(self, name):
+        return self.run("rejoin", name)
+
+
+# Clients
+
+class Client(slixmpp.ClientXMPP):
+    def __init__(self, world, name, node):
+        super().__init__("%s@%s" % (name, world.lab.domain),
+                         world.lab.accounts[name])
+        self.name, self.address = name, world.node(node).address
+        self.ssl_context = ssl.create_default_context(
+            cafile=world.lab.path("ca/root.pem"))
+        self.ready = asyncio.get_running_loop().create_future()
+        self.received, self.lost = [], None
+        self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("message", self.on_message)
+        self.add_event_handler("failed_auth", self.on_trouble)
+        self.add_event_handler("disconnected", self.on_trouble)
+        self.presence = []
+        self.add_event_handler("presence_available", self.on_presence)
+        self.add_event_handler("presence_unavailable", self.on_presence)
+
+    async def on_start(self, _):
+        await self.get_roster()
+        self.send_presence()
+        if not self.ready.done():
+            self.ready.set_result(True)
+
+    def on_message(self, message):
+        self.received.append((time.monotonic(), message["from"].bare,
+                              message["body"], message["type"]))
+
+    def on_presence(self, presence):
+        self.presence.append((presence["from"].full, presence["type"]))
+
+    def on_trouble(self, why):
+        self.lost = str(why)
+        if not self.ready.done():
+            self.ready.set_exception(Failed("%s: %s" % (self.name, why)))
+
+    async def login(self):
+        self.connect((self.address, 5222))
+        await asyncio.wait_for(self.ready, 10 * SLOW)
+        return self
+
+    async def logout(self):
+        self.lost = "logged out"
+        await self.disconnect(wait=0.5)
+
+
+async def until(ready, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not ready():
+        check(time.monotonic() < deadline, what, "not within", seconds, "s")
+        await asyncio.sleep(0.01)
+
+
+class Chat:
+    """Two clients that tell each other numbers."""
+
+    def __init__(self, one, two):
+        self.clients, self.sent, self.on = (one, two), [0, 0], True
+
+    async def say(self, who):
+        me, you = self.clients[who], self.clients[1 - who]
+        while self.on:
+            me.send_message(mto=you.boundjid.bare, mbody=str(self.sent[who]),
+                            mtype="chat")
+            self.sent[who] += 1
+            await asyncio.sleep(0.01 * SLOW)
+
+    def heard(self, who):
+        return [int(body) for _, _, body, kind in self.clients[who].received
+                if kind == "chat"]
+
+    def times(self, who):
+        return [when for when, _, _, _ in self.clients[who].received]
+
+    async def during(self, work):
+        """Runs blocking work while they talk; gives the longest pause."""
+        for client in self.clients:
+            client.received.clear()
+        talk = [asyncio.ensure_future(self.say(who)) for who in (0, 1)]
+        loop = asyncio.get_running_loop()
+        await until(lambda: all(len(self.heard(w)) > 20 for w in (0, 1)),
+                    10 * SLOW, "first messages")
+        await loop.run_in_executor(None, work)
+        count = [len(self.heard(w)) for w in (0, 1)]
+        await until(lambda: all(len(self.heard(w)) > count[w] + 50
+                                for w in (0, 1)), 30 * SLOW,
+                    "messages afterwards")
+        self.on = False
+        await asyncio.gather(*talk)
+        await until(lambda: all(len(self.heard(w)) >= self.sent[1 - w]
+                                for w in (0, 1)), 15 * SLOW, "last messages")
+        await asyncio.sleep(0.2)
+        for who in (0, 1):
+            check(self.heard(who) == list(range(self.sent[1 - who])),
+                  self.clients[who].name, "heard not exactly once, in order:",
+                  odd(self.heard(who), self.sent[1 - who]))
+            check(self.clients[who].lost is None, self.clients[who].name,
+                  "lost the session:", self.clients[who].lost)
+        return max(max(b - a for a, b in zip(self.times(w),
+                                             self.times(w)[1:]))
+                   for w in (0, 1))
+
+
+def odd(heard, sent):
+    """What is wrong with a list that should count from 0."""
+    twice = sorted({n for n in heard if heard.count(n) > 1})
+    missing = sorted(set(range(sent)) - set(heard))
+    return "twice %s, missing %s, in order %s" % (
+        twice[:10], missing[:10], heard == sorted(heard))
+
+
+async def chatting(w, work, at=("cb2", "cb3")):
+    alice = await Client(w, "alice", at[0]).login()
+    bob = await Client(w, "bob", at[1]).login()
+    try:
+        return await Chat(alice, bob).during(work)
+    finally:
+        await alice.logout()
+        await bob.logout()
+
+
+def put_leader_on(w, name):
+    """Makes a node the leader, by what hands leadership over."""
+    for _ in range(10):
+        leader = w.leader()
+        if leader == name:
+            return
+        w.done(leader, "xmpp disable")
+        machine.wait_for(lambda: (w.status(name) or ("",) * 3)[2] not in (
+            None, w.node(leader).address + ":5222"), 10 * SLOW, "hand-over")
+        w.done(leader, "xmpp enable")
+        w.wait_agreed()
+    raise Failed("leadership didn't come to " + name)
+
+
+# Cases. The docstring is what is shown.
+
+def procedure_ends_with_all_in_place(w):
+    """the procedure, typed over SSH and SFTP, ends with all in place"""
+    w.wait_healthy()
+    for node in w.nodes:
+        check("(Leader)" in w.done(node.name, "xmpp cluster status"))
+    check("To copy:" in w.output, w.output[-2000:])
+
+
+def putty_tools_work(w):
+    """plink and psftp: commands, exit statuses, files"""
+    node = w.node("cb2")
+    option = ["-batch", "-P", str(w.lab.ssh_port), "-i",
+              w.lab.path("ssh_key.ppk"), "-hostkey",
+              services.fingerprint(node.path("ssh_host_key.pub")),
+              "%s@%s" % (services.user(), node.address)]
+    env = dict(os.environ, HOME=w.folder)
+
+    def run(tool, *args, typed=None):
+        return subprocess.run([tool, *option, *args], input=typed, env=env,
+                              stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.PIPE, cwd=w.folder)
+    done = run("plink", "xmpp cluster status")
+    check(done.returncode == 0 and "List of peers" in done.stdout, done)
+    check(run("plink", "no such thing").returncode == 2)
+    check(run("plink", "xmpp cluster initialize").returncode == 1)
+    # A script through standard input: the first failure is the status.
+    done = run("plink", typed="# a comment\r\nversion\r\nnonsense\r\nuptime\r\n")
+    check(done.returncode == 2 and len(done.stdout.split("\n")) >= 3, done)
+    with open(w.folder + "/up.crt", "w") as out:
+        out.write(open(w.lab.path("ca/root.pem")).read())
+    done = run("psftp", typed="ls\nput up.crt\nren up.crt moved.crt\n"
+               "get moved.crt back.crt\n")
+    check("abhiall.cer" in done.stdout, done)
+    check(open(w.folder + "/back.crt").read() ==
+          open(w.folder + "/up.crt").read())
+    check("moved.crt" in w.done("cb2", "pki list"))
+    w.done("cb2", "pki delete moved.crt")
+
+
+def pki_explains(w):
+    """pki verifies, matches and refuses over the wire"""
+    w.done("cb1", "pki match abhiall.key abhiall.cer")
+    out = w.done("cb1", "pki verify abhiall.cer certallbundle.cer")
+    check("Lab Root CA" in out, out)
+    w.refused("cb1", "pki csr abhiall CN:x.tptac9.com", "abhiall.key")
+    w.refused("cb1", "pki delete abhiall.key", "used by xmpp")
+    # A chain without its intermediate, and a key of another certificate.
+    with open(w.lab.path("files/rootonly.cer"), "w") as out:
+        out.write(open(w.lab.path("ca/root.pem")).read())
+    w.t.sftp(w.node("cb1"), "put rootonly.cer")
+    w.refused("cb1", "xmpp certs abhiall.key abhiall.cer rootonly.cer",
+              "Lab Issuing CA", "missing")
+    w.done("cb1", "pki selfsigned stray CN:stray.tptac9.com")
+    w.refused("cb1", "xmpp certs stray.key abhiall.cer certallbundle.cer",
+              "match")
+    # The other way round it is put in order.
+    with open(w.lab.path("files/reversed.cer"), "w") as out:
+        out.write(open(w.lab.path("ca/root.pem")).read() +
+                  open(w.lab.path("ca/issuing.pem")).read())
+    w.t.sftp(w.node("cb1"), "put reversed.cer")
+    out = w.done("cb1", "xmpp certs abhiall.key abhiall.cer reversed.cer")
+    check("in order" in out, out)
+    w.done("cb1", "xmpp certs abhiall.key abhiall.cer certallbundle.cer")
+    for name in ("rootonly.cer", "reversed.cer", "stray.key", "stray.crt"):
+        w.done("cb1", "pki delete " + name)
+
+
+def dns_is_asked(w):
+    """dns lookup shows what the Call Bridge sees"""
+    out = w.done("cb1", "dns lookup SRV _xmpp-component._tcp." + w.lab.domain)
+    for node in w.nodes:
+        check("%s.%s" % (node.name, w.lab.domain) in out, out)
+    out = w.done("cb1", "dns lookup a cb2." + w.lab.domain)
+    check(w.node("cb2").address in out, out)
+
+
+async def chat_goes_on_while_the_leader_dies(w):
+    """kill -9 of the leader: nothing lost, nothing twice, a short pause"""
+    put_leader_on(w, "cb1")
+    pause = await chatting(w, lambda: w.kill("cb1"))
+    print("  leader killed: pause %.0f ms" % (pause * 1000))
+    check(pause < 2.5 * SLOW, "a pause of", pause, "s")
+    w.start("cb1")
+
+
+async def chat_goes_on_while_the_leader_is_silent(w):
+    """SIGSTOP of the leader, and what it does when it comes back"""
+    put_leader_on(w, "cb1")
+    pause = await chatting(w, lambda: w.run("stop", "cb1"))
+    w.run("cont", "cb1")
+    print("  leader silent: pause %.0f ms" % (pause * 1000))
+    check(pause < 6 * SLOW, "a pause of", pause, "s")
+
+
+async def chat_goes_on_while_a_follower_dies(w):
+    """kill -9 of a follower that serves neither of them"""
+    put_leader_on(w, "cb2")
+    pause = await chatting(w, lambda: w.kill("cb1"))
+    check(pause < 1 * SLOW, "a pause of", pause, "s")
+    w.start("cb1")
+
+
+async def leadership_is_handed_over(w):
+    """xmpp disable on the leader: the others go on at once"""
+    put_leader_on(w, "cb1")
+    pause = await chatting(w, lambda: w.done("cb1", "xmpp disable"))
+    check(pause < 1 * SLOW, "a pause of", pause, "s")
+    state, peers, leader = w.status("cb1")
+    check(state == "DISABLED" and len(peers) == 3, state, peers)
+    check(w.named(leader) != "cb1", leader)
+    w.done("cb1", "xmpp enable")
+
+
+async def contacts_see_who_died(w):
+    """a contact on a killed node goes offline, once; later messages are kept"""
+    put_leader_on(w, "cb2")
+    alice = await Client(w, "alice", "cb2").login()
+    bob = await Client(w, "bob", "cb3").login()
+    alice.send_presence_subscription(pto=bob.boundjid.bare)
+    await until(lambda: any(p[0].startswith("bob@") and p[1] == "available"
+                            for p in alice.presence), 10 * SLOW,
+                "bob's presence")
+    alice.presence.clear()
+    await asyncio.get_running_loop().run_in_executor(None, w.kill, "cb3")
+    gone = [(bob.boundjid.full, "unavailable")]
+    await until(lambda: alice.presence == gone, 15 * SLOW,
+                "bob seen leaving (%s)" % alice.presence)
+    alice.send_message(mto=bob.boundjid.bare, mbody="later", mtype="chat")
+    await asyncio.sleep(0.5)
+    check(alice.presence == gone, alice.presence)
+    again = await Client(w, "bob", "cb1").login()
+    await until(lambda: [m[2] for m in again.received] == ["later"],
+                10 * SLOW, "the kept message")
+    await alice.logout()
+    await again.logout()
+    bob.abort()
+    w.start("cb3")
+
+
+def call_bridges_move(w):
+    """Call Bridges whose server died are logged in elsewhere within a second"""
+    put_leader_on(w, "cb1")
+    victim = w.node("cb1")
+    xmppd = w.lab.process(victim, "xmppd")
+    start = time.monotonic()
+    machine.end([xmppd], 9)
+    for name in w.others():
+        machine.wait_for(
+            lambda name=name: w.bridge(name) not in (None, victim.address),
+            10 * SLOW, "Call Bridge of " + name)
+    print("  Call Bridges moved within %.0f ms" % (
+        (time.monotonic() - start) * 1000))
+    check(time.monotonic() - start < 3 * SLOW, "took long")
+    w.start("cb1")
+
+
+def minority_says_so(w):
+    """one node of three alone: NO LEADER, what is missing, and it recovers"""
+    w.kill("cb2")
+    w.kill("cb3")
+    machine.wait_for(lambda: (w.status("cb1") or "?")[0] == "NO LEADER",
+                     15 * SLOW, "NO LEADER")
+    out = w.done("cb1", "xmpp cluster status")
+    for name in ("cb2", "cb3"):
+        check(w.node(name).address in out, out)
+    w.refused("cb1", "xmpp user add carol", typed="secret\n")
+    w.start("cb2")
+    w.start("cb3")
+
+
+def join_twice(w):
+    """join of a member is refused and changes nothing"""
+    before = w.status("cb2")[1]
+    w.refused("cb2", "xmpp cluster join " + w.node("cb1").address,
+              "already a member")
+    for node in w.nodes:
+        w.refused(node.name, "xmpp cluster initialize")
+    w.refused("cb2", "xmpp cluster disable", "remove")
+    w.refused("cb2", "xmpp domain example.org", w.lab.domain)
+    w.done("cb2", "xmpp domain " + w.lab.domain)
+    check(w.status("cb2")[1] == before, w.status("cb2"))
+
+
+def take_out(w, name):
+    """Takes a node out and makes it a new one that is ready to join."""
+    w.done(name, "xmpp cluster remove")
+    w.wait_agreed(*w.others(name))
+    w.done(name, "xmpp reset")
+    w.done(name, "xmpp cluster enable")
+
+
+def try_join(w, name, *said):
+    """A join that is refused, names the reason, and changes nothing."""
+    w.done(name, "xmpp enable")
+    w.refused(name, "xmpp cluster join " + w.node("cb1").address, *said)
+    w.wait_agreed(*w.others(name))
+    w.done(name, "xmpp disable")
+
+
+def join_with_wrong_trust(w):
+    """a node that trusts others, and one that nobody trusts, can't join"""
+    take_out(w, "cb3")
+    w.done("cb3", "pki selfsigned stray CN:%s" % w.lab.domain)
+    w.done("cb3", "xmpp cluster trust stray.crt")
+    try_join(w, "cb3", "trust")
+    w.done("cb3", "xmpp cluster trust abhiall.cer")
+    w.done("cb3", "xmpp certs stray.key stray.crt")
+    try_join(w, "cb3", "trust")
+    w.done("cb3", "xmpp certs abhiall.key abhiall.cer certallbundle.cer")
+    w.rejoin("cb3")
+    w.done("cb3", "pki delete stray.key")
+    w.done("cb3", "pki delete stray.crt")
+
+
+def join_with_another_domain(w):
+    """another domain: refused, and named"""
+    take_out(w, "cb3")
+    # The certificate names this one too.
+    other = "cb1." + w.lab.domain
+    w.done("cb3", "xmpp domain " + other)
+    try_join(w, "cb3", "domain", other)
+    w.done("cb3", "xmpp domain " + w.lab.domain)
+    w.rejoin("cb3")
+
+
+def join_with_another_secret(w):
+    """a Call Bridge with another secret: refused, and named"""
+    take_out(w, "cb3")
+    w.done("cb3", "xmpp callbridge add-secret cb1", typed="another\n")
+    try_join(w, "cb3", "cb1", "secret")
+    w.done("cb3", "xmpp callbridge del cb1")
+    w.rejoin("cb3")
+    out = w.done("cb3", "xmpp callbridge list")
+    for secret in w.lab.secrets.values():
+        check(secret in out, "cb3 lacks a secret after joining:", out)
+
+
+def join_with_accounts_of_its_own(w):
+    """accounts that the cluster lacks: refused, and named"""
+    take_out(w, "cb3")
+    w.done("cb3", "xmpp user add carol", typed="secret\nsecret\n")
+    try_join(w, "cb3", "carol")
+    w.done("cb3", "xmpp user del carol")
+    w.rejoin("cb3")
+    out = w.done("cb3", "xmpp user list")
+    check("alice@" in out and "bob@" in out and "carol" not in out, out)
+
+
+def join_after_initialize(w):
+    """`initialize` typed by mistake on a node of its own is no obstacle"""
+    take_out(w, "cb3")
+    w.done("cb3", "xmpp cluster initialize")
+    w.done("cb3", "xmpp enable")
+    w.done("cb3", "xmpp cluster join " + w.node("cb1").address)
+
+
+def remove_a_dead_node(w):
+    """a dead node is removed from a survivor, and joins again"""
+    w.kill("cb3")
+    machine.wait_for(
+        lambda: w.ask("cb1", "xmpp cluster remove %s:5222" %
+                      w.node("cb3").address)[0] == 0, 10 * SLOW, "removal")
+    w.wait_agreed("cb1", "cb2")
+    w.refused("cb1", "xmpp cluster remove %s:5222" % w.node("cb3").address)
+    w.start("cb3")
+    w.rejoin("cb3")
+
+
+def remove_itself(w):
+    """a follower and then the leader take themselves out"""
+    put_leader_on(w, "cb1")
+    w.done("cb3", "xmpp cluster remove")
+    w.wait_agreed("cb1", "cb2")
+    check(w.status("cb3")[1] == [], w.status("cb3"))
+    w.rejoin("cb3")
+    w.wait_agreed()
+    leader = w.leader()
+    w.done(leader, "xmpp cluster remove")
+    w.wait_agreed(*w.others(leader))
+    w.rejoin(leader)
+
+
+class Watch(threading.Thread):
+    """Looks at the list of peers all the while."""
+
+    def __init__(self, w, name):
+        super().__init__(daemon=True)
+        self.w, self.name_of, self.on, self.wrong = w, name, True, []
+        self.looks = 0
+
+    def run(self):
+        while self.on:
+            seen = self.w.status(self.name_of)
+            self.looks += 1
+            if seen and len(set(seen[1])) != len(seen[1]):
+                self.wrong.append(seen)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.on = False
+        self.join()
+        check(not self.wrong, "peers twice:", self.wrong[:3])
+        check(self.looks > 3, "hardly looked")
+
+
+def reset_while_a_member(w):
+    """reset of a member, and joined again: once in the list at every moment"""
+    with Watch(w, "cb1"):
+        w.done("cb3", "xmpp reset")
+        w.rejoin("cb3")
+        w.wait_agreed()
+        # Where it can't leave cleanly: cut off from the others.
+        w.kill("cb2")
+        w.run("stop", "cb1")
+        w.ask("cb3", "xmpp reset")
+        w.run("cont", "cb1")
+        w.start("cb2")
+        w.rejoin("cb3")
+        w.wait_agreed()
+
+
+def change_its_address(w):
+    """a node that comes back with another address is the same member"""
+    node = w.node("cb3")
+    before = open(node.path("interfaces.json")).read()
+    moved = node.address.rsplit(".", 1)[0] + ".33"
+    others = [w.node(n).address + ":5222" for n in ("cb1", "cb2")]
+    with Watch(w, "cb1"):
+        w.kill("cb3")
+        services.write(node.path("interfaces.json"),
+                       before.replace(node.address, moved))
+        w.start("cb3")
+        w.wait_agreed(addresses=others + [moved + ":5222"])
+        w.kill("cb3")
+        services.write(node.path("interfaces.json"), before)
+        w.start("cb3")
+        w.wait_agreed()
+
+
+def wipe_its_disk(w):
+    """a node whose disk was wiped gets its place again"""
+    node = w.node("cb3")
+    with Watch(w, "cb1"):
+        w.kill("cb3")
+        for name in os.listdir(node.root):
+            if name.startswith(("ssh", "interfaces")):
+                continue
+            path = node.path(name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        w.start("cb3")
+        w.rejoin("cb3")
+        w.wait_agreed()
+
+
+def disable_and_enable(w):
+    """disabled members stay voters and see all changes"""
+    w.done("cb3", "xmpp disable")
+    check(w.status("cb3")[0] == "DISABLED", w.status("cb3"))
+    check(not machine.accepts(w.node("cb3").address, 5223), "5223 is open")
+    w.done("cb1", "xmpp user add dave", typed="secret\nsecret\n")
+    machine.wait_for(lambda: "dave@" in w.done("cb3", "xmpp user list"),
+                     5 * SLOW, "dave on cb3")
+    w.done("cb2", "xmpp user del dave")
+    w.done("cb3", "xmpp enable")
+
+
+async def all_start_again(w):
+    """kill -9 of all three: accounts and stored messages are still there"""
+    alice = await Client(w, "alice", "cb2").login()
+    for number in range(20):
+        alice.send_message(mto="bob@" + w.lab.domain, mbody=str(number),
+                           mtype="chat")
+    # The answer to this comes after all that was said before.
+    await alice.plugin["xep_0030"].get_info(jid=w.lab.domain) \
+        if "xep_0030" in alice.plugin else await alice.get_roster()
+    await asyncio.sleep(1)
+    await alice.logout()
+    for node in w.nodes:
+        w.kill(node.name)
+    for node in w.nodes:
+        w.start(node.name)
+    w.wait_agreed()
+    bob = await Client(w, "bob", "cb3").login()
+    await until(lambda: len(bob.received) >= 20, 10 * SLOW, "stored messages")
+    await asyncio.sleep(0.3)
+    check([m[2] for m in bob.received] == [str(n) for n in range(20)],
+          [m[2] for m in bob.received])
+    await bob.logout()
+
+
+def build_anew(w):
+    """all three reset, and the cluster built again from the procedure"""
+    for node in reversed(w.nodes):
+        w.done(node.name, "xmpp reset")
+    listed = w.done("cb1", "pki list")
+    check(len(listed.split("\n")) > 4, "what was lost was not kept:", listed)
+    w.lab.secrets.clear()
+    with procedure.Terminal(w.lab, quiet=True) as t:
+        procedure.first_server(w.lab, t)
+        for node in w.nodes[1:]:
+            procedure.further_server(w.lab, t, node)
+        for node in w.nodes:
+            procedure.call_bridge(w.lab, t, node)
+        procedure.add_accounts(w.lab, t)
+
+
+def one_certificate_each(w):
+    """with one certificate a node the procedure works as well"""
+    w.wait_healthy()
+    out = w.done("cb2", "pki verify cb2.cer certallbundle.cer")
+    check("Lab Root CA" in out, out)
+
+
+SHARED = [
+    procedure_ends_with_all_in_place, putty_tools_work, pki_explains,
+    dns_is_asked, chat_goes_on_while_the_leader_dies,
+    chat_goes_on_while_the_leader_is_silent,
+    chat_goes_on_while_a_follower_dies, leadership_is_handed_over,
+    contacts_see_who_died, call_bridges_move, minority_says_so, join_twice,
+    join_with_wrong_trust, join_with_another_domain, join_with_another_secret,
+    join_with_accounts_of_its_own, join_after_initialize, remove_a_dead_node,
+    remove_itself, reset_while_a_member, change_its_address, wipe_its_disk,
+    disable_and_enable, all_start_again, build_anew,
+]
+EACH = [
+    one_certificate_each, chat_goes_on_while_the_leader_dies,
+    reset_while_a_member,
+]
+
+
+def run_case(w, case):
+    """Gives None, or what went wrong."""
+    try:
+        done = case(w)
+        if inspect.isawaitable(done):
+            asyncio.run(done)
+        w.wait_healthy()
+        return None
+    except (Failed, machine.LabError, asyncio.TimeoutError,
+            slixmpp.exceptions.IqTimeout) as error:
+        return "%s: %s" % (type(error).__name__, error)
+    except Exception:  # a broken case must not hide the others
+        return traceback.format_exc()
+
+
+def run_all(build, certs, cases):
+    """Gives (passed, failed)."""
+    w, failed = None, 0
+    for case in cases:
+        try:
+            w = w or World(build, certs)
+            wrong = run_case(w, case)
+        except Failed as error:
+            wrong = str(error)
+        if wrong:
+            failed += 1
+            print("FAILED %s (%s): %s" % (case.__name__, certs, wrong),
+                  flush=True)
+            if w:
+                show_logs(w)
+                w.close()
+            w = None
+    if w:
+        w.close()
+    return len(cases) - failed, failed
+
+
+def show_logs(w):
+    for node in w.nodes:
+        for program in nodes.DAEMONS:
+            try:
+                lines = open(node.path(program + ".log")).readlines()
+            except OSError:
+                continue
+            print("  %s %s:" % (node.name, program))
+            print("".join("    " + line for line in lines[-15:]), end="")
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit("usage: test_lab.py BUILD [CASE...]")
+    build, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    passed = failed = 0
+    for certs, cases in (("shared", SHARED), ("each", EACH)):
+        cases = [c for c in cases if not wanted or c.__name__ in wanted]
+        if cases:
+            result = run_all(build, certs, cases)
+            passed, failed = passed + result[0], failed + result[1]
+    print("%d passed, %d failed" % (passed, failed))
+    sys.exit(1 if failed else 0)
+
+
+main()
