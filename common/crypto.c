@@ -143,12 +143,26 @@ crypto_digest_end(struct crypto_digest *d, uint8_t out[32])
 	free(d);
 }
 
+static void
+hmac(const EVP_MD *md, const void *key, size_t key_len, const void *data,
+    size_t len, uint8_t *out)
+{
+	if (HMAC(md, key, (int)key_len, data, len, out, NULL) == NULL)
+		fatalx("crypto: hmac failed");
+}
+
+void
+crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
+    uint8_t out[20])
+{
+	hmac(EVP_sha1(), key, key_len, data, len, out);
+}
+
 void
 crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32])
 {
-	if (HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) == NULL)
-		fatalx("crypto: hmac failed");
+	hmac(EVP_sha256(), key, key_len, data, len, out);
 }
 
 char *
@@ -163,15 +177,17 @@ crypto_base64(const void *data, size_t len)
 uint8_t *
 crypto_unbase64(const char *text, size_t *len)
 {
-	size_t have = strlen(text);
+	size_t have = strlen(text), digits;
 	uint8_t *out;
 	int n;
 
-	/* EVP_DecodeBlock forgives blanks at both ends; we do not. */
-	if (have % 4 != 0 || have > 1 << 24 ||
-	    strspn(text,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789+/=") != have)
+	/* EVP_DecodeBlock forgives blanks at both ends and padding anywhere;
+	 * we do not (RFC 4648, 3.3). */
+	digits = strspn(text,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789+/");
+	if (have % 4 != 0 || have > 1 << 24 || have - digits > 2 ||
+	    digits + strspn(text + digits, "=") != have)
 		return NULL;
 	out = xmalloc(have / 4 * 3 + 1);
 	n = EVP_DecodeBlock(out, (const unsigned char *)text, (int)have);

@@ -30,6 +30,8 @@ void crypto_digest_add(struct crypto_digest *d, const void *data, size_t len);
 /* Frees it; `out` may be NULL to give up. */
 void crypto_digest_end(struct crypto_digest *d, uint8_t out[32]);
 
+void crypto_hmac_sha1(const void *key, size_t key_len, const void *data,
+    size_t len, uint8_t out[20]);
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32]);
 
