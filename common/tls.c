@@ -227,8 +227,6 @@ tls_unique(SSL *ssl, uint8_t out[64])
 	bool client_first = !SSL_session_reused(ssl);
 	bool own = client_first != (SSL_is_server(ssl) == 1);
 
-	if (SSL_version(ssl) >= TLS1_3_VERSION)
-		return 0;
 	return own ? SSL_get_finished(ssl, out, 64)
 		   : SSL_get_peer_finished(ssl, out, 64);
 }
