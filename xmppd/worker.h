@@ -17,10 +17,8 @@ void worker_free(struct worker *w); /* finishes the job it is at, drops others
 void worker_run(struct worker *w, void (*work)(void *arg),
     void (*done)(void *arg), void *arg);
 
-/* How many rounds of PBKDF2 a new password gets (RFC 7677, 4: at least 4096). */
-#define SCRAM_ITERATIONS 4096
-
-/* New keys for a password, with random salts and version. Slow: milliseconds. */
+/* New keys for a password, with random salts and version, and
+ * SCRAM_ITERATIONS. Slow: milliseconds. */
 void scram_derive(const char *password, struct scram_keys *out);
 /* The keys that this password has with these salts and iterations. */
 void scram_derive_as(const char *password, const struct scram_keys *params,

@@ -304,7 +304,9 @@ bool text_is(struct text t, const char *str);
 bool text_equal(struct text a, struct text b);
 char *text_dup(struct text t); /* the caller frees; NULL if absent */
 
-/* What is stored of a password (RFC 5802, 3): for SHA-1 and SHA-256. */
+/* What is stored of a password (RFC 5802, 3): for SHA-1 and SHA-256. New ones
+ * are made with SCRAM_ITERATIONS (RFC 7677, 4: at least 4096). */
+#define SCRAM_ITERATIONS 4096
 struct scram_key {
 	uint8_t salt[16];
 	uint32_t iterations;
