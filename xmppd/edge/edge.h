@@ -40,26 +40,28 @@ struct edge_env {
 	 * for `hold`) and counts it as down already. A new one may be made, to
 	 * the same router too. */
 	void (*unlink)(void *arg);
-	/* A slow job for the worker: derives SCRAM keys of a password to compare
-	 * (PLAIN). `done` is called on this loop. */
+	/* A slow job for the worker: derives SCRAM keys of a password to
+	 * compare (PLAIN). Copies what it is given; `done` is called on this
+	 * loop. */
 	void (*derive)(void *arg, const char *password,
 	    const struct scram_keys *params,
 	    void (*done)(void *done_arg, const struct scram_keys *derived),
 	    void *done_arg);
+	uint64_t (*now)(void *arg); /* NULL: clock_ms() */
 };
 
 struct edge *edge_new(struct event_base *base, const struct edge_config *cfg,
     const struct edge_env *env);
 void edge_free(struct edge *e); /* closes everything at once */
 
-/* Service on or off (`xmpp enable`, `disable`, G4). Off: what runs is closed
- * with `condition` ("system-shutdown") and nothing new is taken. */
+/* Service on or off (`xmpp enable`, `disable`). Off, as at first: what runs is
+ * closed with `condition` ("system-shutdown") and nothing new is taken. */
 void edge_set_serving(struct edge *e, bool serving, const char *condition);
 
 /* The TLS contexts for new connections; borrowed, may be replaced at any time
  * (an open connection keeps its own reference). */
-void edge_set_tls(struct edge *e, struct ssl_ctx_st *client,
-    struct ssl_ctx_st *component);
+void edge_set_tls(
+    struct edge *e, struct ssl_ctx_st *client, struct ssl_ctx_st *component);
 
 /* A new connection from the listener: a socket on which nothing has been read.
  * `component`: it came to the component port. `peer`: numeric address and port,

@@ -1,0 +1,212 @@
+/*
+ * A component's way to a bound session (XEP-0114, 3).
+ *
+ *   header, to = its domain  -> ours, with an id; QUERY_COMPONENT
+ *   <handshake/>, the answer -> both there: compared
+ *     right: FRAME_BIND -> component_bound: <handshake/>
+ *     wrong: not-authorized, and the log says what is wrong
+ */
+#include "xmppd/edge/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto.h"
+#include "common/jid.h"
+#include "common/log.h"
+#include "common/result.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+
+#define OUT_MAX (16U << 20)
+
+struct component_login {
+	char *name;      /* its domain, prepared */
+	char *handshake; /* what it sent; NULL: not yet */
+	bool answered;
+	char *secret; /* NULL: it is not known */
+};
+
+static void
+component_forget_login(struct session *s)
+{
+	struct component_login *login = s->component;
+
+	uplink_cancel(s->edge->uplink, s);
+	if (login == NULL)
+		return;
+	free(login->name);
+	free(login->handshake);
+	crypto_wipe_free(login->secret);
+	free(login);
+	s->component = NULL;
+}
+
+/* A plaintext stream is for loopback, where it is allowed (spec: `xmpp
+ * component plaintext`). */
+static bool
+is_loopback(const char *peer)
+{
+	return str_starts(peer, "127.") || str_starts(peer, "[::1]:") ||
+	    str_starts(peer, "[::ffff:127.");
+}
+
+static struct stream_fault
+header_check(const struct session *s, const char *name)
+{
+	if (conn_ssl(s->conn) == NULL &&
+	    !(s->edge->plaintext && is_loopback(s->peer)))
+		return (struct stream_fault){ STREAM_POLICY_VIOLATION,
+			"components connect with direct TLS" };
+	if (name == NULL)
+		return (struct stream_fault){ STREAM_HOST_UNKNOWN, NULL };
+	return (struct stream_fault){ STREAM_ERROR_NONE, NULL };
+}
+
+static void
+component_header(struct session *s, const struct xml_open *open)
+{
+	char *name = open->to == NULL ? NULL : jid_prep_domain(open->to);
+	struct buf *out = &s->edge->out;
+	struct stream_fault fault;
+
+	s->stream.secure = true;
+	buf_reset(out);
+	fault = stream_header(
+	    &s->stream, open, name == NULL ? s->stream.domain : name, out);
+	session_flush(s);
+	if (fault.error == STREAM_ERROR_NONE)
+		fault = header_check(s, name);
+	if (fault.error != STREAM_ERROR_NONE) {
+		log_info("edge: component %s from %s: stream refused: %s%s%s",
+		    name == NULL ? "?" : name, s->peer,
+		    stream_error_name(fault.error),
+		    fault.text == NULL ? "" : ": ",
+		    fault.text == NULL ? "" : fault.text);
+		session_error(s, fault.error, fault.text);
+		free(name);
+		return;
+	}
+	s->component = xcalloc(1, sizeof(*s->component));
+	s->component->name = name;
+	stream_set_state(&s->stream, STREAM_LOGIN, s->peer);
+	uplink_query(
+	    s->edge->uplink, QUERY_COMPONENT, name, s, edge_now(s->edge));
+}
+
+/* ---- the handshake ----------------------------------------------------- */
+
+/* XEP-0114, 3: the hash of stream id and secret, in hexadecimal. */
+static bool
+handshake_is_right(const struct session *s)
+{
+	struct buf b = { 0 };
+	uint8_t digest[20];
+	char want[41];
+
+	buf_add_str(&b, s->stream.id);
+	buf_add_str(&b, s->component->secret);
+	crypto_sha1(b.data, b.len, digest);
+	crypto_hex(digest, sizeof(digest), want);
+	buf_wipe(&b);
+	return crypto_equal_str(want, s->component->handshake);
+}
+
+static void
+handshake_refused(struct session *s, const char *why)
+{
+	log_warn("edge: component %s from %s: refused: %s", s->component->name,
+	    s->peer, why);
+	session_error(s, STREAM_NOT_AUTHORIZED, NULL);
+}
+
+/* When both the handshake and the secret are there. */
+static void
+handshake_check(struct session *s)
+{
+	struct component_login *login = s->component;
+
+	if (login->handshake == NULL || !login->answered)
+		return;
+	if (login->secret == NULL) {
+		handshake_refused(s, "no component of that name is known");
+		return;
+	}
+	if (!handshake_is_right(s)) {
+		handshake_refused(s, "its secret is wrong");
+		return;
+	}
+	s->up.full = xstrdup(login->name);
+	stream_set_state(&s->stream, STREAM_BINDING, s->peer);
+	/* It speaks for many, so it may have half of all that is let out. */
+	uplink_begin(s->edge->uplink, &s->up, SESSION_COMPONENT,
+	    s->edge->cfg.window / 2);
+}
+
+static void
+component_answer(struct session *s, int code, struct text data)
+{
+	if (code != RES_OK && code != RES_NOT_FOUND) {
+		session_error(s, STREAM_REMOTE_CONNECTION_FAILED,
+		    "no leader knows the secret now");
+		return;
+	}
+	s->component->answered = true;
+	if (code == RES_OK)
+		s->component->secret = text_dup(data);
+	handshake_check(s);
+}
+
+static void
+component_element(
+    struct session *s, enum stream_input input, const struct xml_stanza *stanza)
+{
+	struct component_login *login = s->component;
+
+	(void)input; /* nothing but the handshake comes before the bind */
+	if (login->handshake != NULL) {
+		session_error(s, STREAM_POLICY_VIOLATION, "a second handshake");
+		return;
+	}
+	login->handshake = stanza->inner_len == 0
+	    ? xstrdup("")
+	    : xstrndup(stanza->inner, stanza->inner_len);
+	str_lower(login->handshake);
+	handshake_check(s);
+}
+
+/* ---- bound ------------------------------------------------------------- */
+
+static void
+component_bound(struct session *s)
+{
+	log_info("edge: component %s: connected from %s", s->up.full, s->peer);
+	buf_add_str(&s->edge->out, "<handshake/>");
+	session_flush(s);
+	session_is_bound(s);
+}
+
+static void
+component_refused(struct session *s, struct text condition)
+{
+	char *name = text_dup(condition);
+	enum stream_error error =
+	    name == NULL ? STREAM_ERROR_NONE : stream_error_find(name);
+
+	log_warn("edge: component %s from %s: refused: %s", s->component->name,
+	    s->peer, name == NULL ? "?" : name);
+	free(name);
+	session_error(
+	    s, error == STREAM_ERROR_NONE ? STREAM_CONFLICT : error, NULL);
+}
+
+const struct session_kind_ops component_ops = {
+	.name = "component",
+	.queue_max = OUT_MAX,
+	.header = component_header,
+	.element = component_element,
+	.answer = component_answer,
+	.bound = component_bound,
+	.refused = component_refused,
+	.forget_login = component_forget_login,
+};

@@ -1,0 +1,384 @@
+/*
+ * An edge: its connections on one loop, and the end of the link that serves
+ * them (uplink.c). Between the two nothing is decided here.
+ *
+ *   edge_accept, edge_adopt  -> session.c
+ *   edge_link_up, edge_down  -> uplink.c -> back to the sessions
+ *   the timer                -> pings, hold, logins that take too long
+ */
+#include "xmppd/edge/edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "xmppd/edge/session.h"
+
+#define SWEEP_MS 500
+
+uint64_t
+edge_now(const struct edge *e)
+{
+	return e->env.now != NULL ? e->env.now(e->env.arg) : clock_ms();
+}
+
+/* The session that an uplink session is a part of. */
+static struct session *
+session_of(struct uplink_session *up)
+{
+	return (struct session *)(void *)((char *)up -
+	    offsetof(struct session, up));
+}
+
+/* ---- what the uplink wants --------------------------------------------- */
+
+static void
+up_cb(void *arg, const void *msg, size_t len)
+{
+	struct edge *e = arg;
+
+	e->env.up(e->env.arg, msg, len);
+}
+
+static void
+unlink_cb(void *arg)
+{
+	struct edge *e = arg;
+
+	e->env.unlink(e->env.arg);
+}
+
+static bool
+deliver_cb(void *arg, struct uplink_session *up, const struct down_deliver *d)
+{
+	(void)arg;
+	return session_deliver(session_of(up), d);
+}
+
+static void
+kick_cb(void *arg, struct uplink_session *up, const struct down_kick *kick)
+{
+	struct session *s = session_of(up);
+	char *condition = text_dup(kick->condition);
+	char *text = text_dup(kick->text);
+	enum stream_error error = condition == NULL
+	    ? STREAM_ERROR_NONE
+	    : stream_error_find(condition);
+
+	(void)arg;
+	if (error == STREAM_ERROR_NONE)
+		error = STREAM_UNDEFINED_CONDITION;
+	session_error(s, error, text);
+	free(condition);
+	free(text);
+}
+
+static void
+moved_cb(void *arg, struct uplink_session *up)
+{
+	(void)arg;
+	session_moved(session_of(up));
+}
+
+static void
+answer_cb(void *arg, void *owner, int code, struct text data)
+{
+	struct session *s = owner;
+
+	(void)arg;
+	s->ops->answer(s, code, data);
+}
+
+static uint64_t
+random_cb(void *arg)
+{
+	(void)arg;
+	return crypto_random_u64();
+}
+
+static void
+close_all(struct edge *e, enum stream_error error, const char *text)
+{
+	struct session_list *lists[] = { &e->logins, &e->sessions, &e->ending };
+	struct session *s;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		while ((s = TAILQ_FIRST(lists[i])) != NULL)
+			session_error(s, error, text);
+}
+
+/* RFC 6120, 4.9.3.21: clients take system-shutdown for "go elsewhere". */
+static void
+expired_cb(void *arg)
+{
+	close_all(arg, STREAM_SYSTEM_SHUTDOWN,
+	    "this server has lost the others and serves nobody now");
+}
+
+static const struct uplink_ops uplink_ops = {
+	.up = up_cb,
+	.deliver = deliver_cb,
+	.kick = kick_cb,
+	.moved = moved_cb,
+	.answer = answer_cb,
+	.expired = expired_cb,
+	.unlink = unlink_cb,
+	.random = random_cb,
+};
+
+/* ---- the timer --------------------------------------------------------- */
+
+/* Those at the front have been there longest. */
+static void
+end_overdue(struct edge *e, uint64_t now)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&e->logins)) != NULL && s->until <= now)
+		session_error(s, STREAM_CONNECTION_TIMEOUT,
+		    "not logged in within half a minute");
+	while ((s = TAILQ_FIRST(&e->ending)) != NULL && s->until <= now)
+		session_finish(s, "by the peer");
+}
+
+void
+edge_tick(struct edge *e)
+{
+	uint64_t now = edge_now(e), next;
+	struct timeval tv;
+
+	next = uplink_tick(e->uplink, now);
+	end_overdue(e, now);
+	if (now >= e->next_sweep) {
+		session_rest_idle(e, now);
+		e->next_sweep = now + SWEEP_MS;
+	}
+	next = next > now ? next - now : 0;
+	tv.tv_sec = (time_t)(next / 1000);
+	tv.tv_usec = (suseconds_t)(next % 1000) * 1000;
+	evtimer_add(e->tick, &tv);
+}
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	edge_tick(arg);
+}
+
+static void
+reap_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct edge *e = arg;
+	struct session *s;
+
+	(void)fd, (void)what;
+	while ((s = TAILQ_FIRST(&e->gone)) != NULL) {
+		TAILQ_REMOVE(&e->gone, s, next);
+		session_free(s);
+	}
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+struct edge *
+edge_new(struct event_base *base, const struct edge_config *cfg,
+    const struct edge_env *env)
+{
+	struct edge *e = xcalloc(1, sizeof(*e));
+	struct uplink_ops ops = uplink_ops;
+	struct uplink_config up = { .node = cfg->node,
+		.edge = cfg->edge,
+		.edges = cfg->edges,
+		.hold_ms = cfg->hold_ms,
+		.window = cfg->window,
+		.first_id = crypto_random_u64(),
+		.incarnation = crypto_random_u64() };
+
+	e->base = base;
+	e->cfg = *cfg;
+	e->env = *env;
+	e->domain = xstrdup(cfg->domain);
+	e->cfg.domain = e->domain;
+	e->loop = conn_loop_new(base);
+	ops.arg = e;
+	e->uplink = uplink_new(&up, &ops, edge_now(e));
+	crypto_random(e->secret, sizeof(e->secret));
+	TAILQ_INIT(&e->logins);
+	TAILQ_INIT(&e->sessions);
+	TAILQ_INIT(&e->ending);
+	TAILQ_INIT(&e->gone);
+	TAILQ_INIT(&e->warm);
+	e->tick = evtimer_new(base, tick_cb, e);
+	e->reap = event_new(base, -1, 0, reap_cb, e);
+	edge_tick(e);
+	return e;
+}
+
+void
+edge_free(struct edge *e)
+{
+	struct session_list *lists[] = { &e->logins, &e->sessions, &e->ending };
+	struct session *s;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		while ((s = TAILQ_FIRST(lists[i])) != NULL)
+			session_abort(s, "the edge ends");
+	reap_cb(-1, 0, e);
+	event_free(e->tick);
+	event_free(e->reap);
+	uplink_free(e->uplink);
+	conn_loop_free(e->loop);
+	map_clear(&e->addresses);
+	buf_clear(&e->out);
+	buf_clear(&e->payload);
+	buf_clear(&e->child);
+	crypto_wipe(e->secret, sizeof(e->secret));
+	free(e->domain);
+	free(e);
+}
+
+void
+edge_set_serving(struct edge *e, bool serving, const char *condition)
+{
+	enum stream_error error = condition == NULL
+	    ? STREAM_ERROR_NONE
+	    : stream_error_find(condition);
+
+	e->serving = serving;
+	if (error == STREAM_ERROR_NONE)
+		error = STREAM_SYSTEM_SHUTDOWN;
+	if (!serving)
+		close_all(e, error, NULL);
+}
+
+void
+edge_set_tls(
+    struct edge *e, struct ssl_ctx_st *client, struct ssl_ctx_st *component)
+{
+	e->client_tls = client;
+	e->component_tls = component;
+}
+
+void
+edge_set_plaintext(struct edge *e, bool allowed)
+{
+	e->plaintext = allowed;
+}
+
+/* ---- connections ------------------------------------------------------- */
+
+/* G4: without a leader for hold, new ones are refused at once, so that they
+ * move on. */
+static bool
+takes_connections(const struct edge *e)
+{
+	return e->serving && e->client_tls != NULL &&
+	    uplink_has_leader(e->uplink);
+}
+
+static void
+refuse(int fd)
+{
+	struct linger reset = { 1, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+}
+
+void
+edge_accept(struct edge *e, int fd, bool component, const char *peer)
+{
+	struct session *s =
+	    takes_connections(e) ? session_new(e, component, peer) : NULL;
+
+	if (s == NULL)
+		refuse(fd);
+	else if (component)
+		session_wait_first(s, fd);
+	else
+		session_connect(s, fd, NULL);
+}
+
+void
+edge_adopt(struct edge *e, struct conn *c, const char *peer)
+{
+	struct session *s =
+	    takes_connections(e) ? session_new(e, false, peer) : NULL;
+
+	if (s == NULL)
+		conn_abort(c);
+	else
+		session_adopt(s, c);
+}
+
+/* ---- the link ---------------------------------------------------------- */
+
+void
+edge_link_up(struct edge *e, uint64_t term)
+{
+	uplink_up(e->uplink, term, edge_now(e));
+}
+
+void
+edge_link_down(struct edge *e)
+{
+	uplink_down(e->uplink);
+}
+
+void
+edge_set_term(struct edge *e, uint64_t term)
+{
+	uplink_set_term(e->uplink, term);
+}
+
+int
+edge_down(struct edge *e, const void *msg, size_t len)
+{
+	return uplink_receive(e->uplink, msg, len, edge_now(e));
+}
+
+/* ---- what is shown ----------------------------------------------------- */
+
+static size_t
+list_len(const struct session_list *list)
+{
+	const struct session *s;
+	size_t n = 0;
+
+	TAILQ_FOREACH(s, list, next)
+		n++;
+	return n;
+}
+
+struct edge_stats
+edge_stats(const struct edge *e)
+{
+	struct edge_stats stats;
+
+	stats.sessions = uplink_sessions(e->uplink);
+	stats.connections = list_len(&e->logins) + list_len(&e->sessions) +
+	    list_len(&e->ending);
+	stats.components = e->component_count;
+	stats.unacked = uplink_unacked(e->uplink);
+	stats.accepted = uplink_accepted(e->uplink);
+	return stats;
+}
+
+void
+edge_components(const struct edge *e,
+    void (*fn)(void *arg, const char *name, const char *peer, int64_t since),
+    void *arg)
+{
+	const struct session *s;
+
+	TAILQ_FOREACH(s, &e->sessions, next)
+		if (s->stream.component)
+			fn(arg, s->bare, s->peer, s->since);
+}

@@ -1,0 +1,286 @@
+/*
+ * Stanzas on their way in: from a bound session's stream to a frame.
+ *
+ *   addresses (RFC 6120, 8.1)  -> a stream error, or jid-malformed
+ *   form of an iq (8.2.3)      -> bad-request
+ *   else one frame: addressing beside the stanza's bytes, which are written
+ *   once, with `from` stamped, and never parsed again on their way
+ */
+#include "xmppd/edge/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/jid.h"
+#include "common/xmalloc.h"
+
+static const struct {
+	enum frame_kind kind;
+	const char *name;
+	enum stanza_type type;
+} types[] = {
+	{ FRAME_MESSAGE, "chat", TYPE_CHAT },
+	{ FRAME_MESSAGE, "groupchat", TYPE_GROUPCHAT },
+	{ FRAME_MESSAGE, "headline", TYPE_HEADLINE },
+	{ FRAME_MESSAGE, "normal", TYPE_NORMAL },
+	{ FRAME_MESSAGE, "error", TYPE_ERROR },
+	{ FRAME_PRESENCE, "unavailable", TYPE_UNAVAILABLE },
+	{ FRAME_PRESENCE, "subscribe", TYPE_SUBSCRIBE },
+	{ FRAME_PRESENCE, "subscribed", TYPE_SUBSCRIBED },
+	{ FRAME_PRESENCE, "unsubscribe", TYPE_UNSUBSCRIBE },
+	{ FRAME_PRESENCE, "unsubscribed", TYPE_UNSUBSCRIBED },
+	{ FRAME_PRESENCE, "probe", TYPE_PROBE },
+	{ FRAME_PRESENCE, "error", TYPE_ERROR },
+	{ FRAME_IQ, "get", TYPE_GET },
+	{ FRAME_IQ, "set", TYPE_SET },
+	{ FRAME_IQ, "result", TYPE_RESULT },
+	{ FRAME_IQ, "error", TYPE_ERROR },
+};
+
+static enum frame_kind
+kind_of(const struct xml_stanza *stanza)
+{
+	switch (stanza->name[0]) {
+	case 'm':
+		return FRAME_MESSAGE;
+	case 'p':
+		return FRAME_PRESENCE;
+	default:
+		return FRAME_IQ;
+	}
+}
+
+/* RFC 6121, 5.2.2: a message of an unknown type counts as a normal one. */
+static enum stanza_type
+type_of(enum frame_kind kind, const char *name)
+{
+	if (name == NULL)
+		return kind == FRAME_IQ ? TYPE_INVALID : TYPE_NONE;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].kind == kind && strcmp(types[i].name, name) == 0)
+			return types[i].type;
+	return kind == FRAME_MESSAGE ? TYPE_NORMAL : TYPE_INVALID;
+}
+
+/* ---- addresses --------------------------------------------------------- */
+
+static void
+address_clear(struct address *a)
+{
+	if (a->raw != a->prepared)
+		free(a->raw);
+	free(a->prepared);
+	a->raw = a->prepared = NULL;
+}
+
+void
+ingress_clear(struct session *s)
+{
+	address_clear(&s->to);
+	address_clear(&s->from);
+}
+
+/* The prepared form, from the cache if it came the same last time; NULL if it
+ * is no address. `domain`: what its domain has to be, NULL: any. */
+static const char *
+address_prepare(struct address *a, const char *raw, const char *domain)
+{
+	struct jid jid;
+	size_t len;
+	bool fits;
+
+	if (a->raw != NULL && strcmp(a->raw, raw) == 0)
+		return a->prepared;
+	if (jid_parse(raw, strlen(raw), &jid) != 0)
+		return NULL;
+	len = jid.bare - jid.domain;
+	fits = domain == NULL ||
+	    (strlen(domain) == len &&
+		memcmp(jid.full + jid.domain, domain, len) == 0);
+	if (!fits) {
+		jid_clear(&jid);
+		return NULL;
+	}
+	address_clear(a);
+	a->prepared = jid.full; /* taken */
+	a->raw = strcmp(raw, jid.full) == 0 ? jid.full : xstrdup(raw);
+	return a->prepared;
+}
+
+/* RFC 6120, 8.1.2.1: a client's `from` is its own full or bare JID; whatever
+ * it says, its full JID is stamped. */
+static bool
+is_own(const struct session *s, const char *from)
+{
+	struct jid jid;
+	bool own;
+
+	if (strcmp(from, s->up.full) == 0 || strcmp(from, s->bare) == 0)
+		return true;
+	if (jid_parse(from, strlen(from), &jid) != 0)
+		return false;
+	own =
+	    strcmp(jid.full, s->up.full) == 0 || strcmp(jid.full, s->bare) == 0;
+	jid_clear(&jid);
+	return own;
+}
+
+/* The stamped `from`; NULL after a stream error. */
+static const char *
+sender_of(struct session *s, const struct xml_stanza *stanza)
+{
+	const char *from;
+
+	if (!s->stream.component) {
+		if (stanza->from == NULL || is_own(s, stanza->from))
+			return s->up.full;
+		session_error(s, STREAM_INVALID_FROM, NULL);
+		return NULL;
+	}
+	/* XEP-0114, 3: both addresses, and the sender's in its own domain. */
+	if (stanza->from == NULL || stanza->to == NULL) {
+		session_error(s, STREAM_IMPROPER_ADDRESSING,
+		    "a component's stanza has 'from' and 'to'");
+		return NULL;
+	}
+	from = address_prepare(&s->from, stanza->from, s->bare);
+	if (from == NULL)
+		session_error(s, STREAM_INVALID_FROM, NULL);
+	return from;
+}
+
+/* ---- answers ----------------------------------------------------------- */
+
+void
+ingress_reply(struct session *s, const struct xml_stanza *stanza,
+    const char *from, enum stanza_error error)
+{
+	struct buf *out = &s->edge->out;
+	const char *type = stanza->type;
+
+	/* RFC 6120, 8.3.1: never an error for an error, nor for a result. */
+	if (type != NULL &&
+	    (strcmp(type, "error") == 0 ||
+		(strcmp(type, "result") == 0 && stanza->name[0] == 'i')))
+		return;
+	buf_addf(out, "<%s type='error'", stanza->name);
+	xml_add_attr(out, "id", stanza->id);
+	xml_add_attr(out, "from", from);
+	xml_add_attr(
+	    out, "to", s->stream.component ? stanza->from : s->up.full);
+	buf_add_str(out, ">");
+	xml_add_stanza_error(out, error, NULL);
+	buf_addf(out, "</%s>", stanza->name);
+	session_flush(s);
+}
+
+/*
+ * RFC 6120, 8.2.3: an iq has an id and one of four types; a request has exactly
+ * one child, a result at most one. RFC 6121, 3.1.2 and 4.7.1: a subscription or
+ * a probe is somebody's.
+ */
+static bool
+is_well_formed(const struct xml_stanza *stanza, enum frame_kind kind,
+    enum stanza_type type)
+{
+	if (type == TYPE_INVALID)
+		return false;
+	if (kind == FRAME_IQ) {
+		if (stanza->id == NULL)
+			return false;
+		if (type == TYPE_GET || type == TYPE_SET)
+			return stanza->children == 1;
+		return type != TYPE_RESULT || stanza->children <= 1;
+	}
+	return kind == FRAME_MESSAGE || stanza->to != NULL ||
+	    type == TYPE_NONE || type == TYPE_UNAVAILABLE;
+}
+
+/* ---- the frame --------------------------------------------------------- */
+
+/* "{namespace}name" of the first child. */
+static struct text
+child_of(struct session *s, const struct xml_stanza *stanza)
+{
+	struct buf *b = &s->edge->child;
+
+	if (stanza->child == NULL)
+		return (struct text){ NULL, 0 };
+	buf_reset(b);
+	buf_add(b, "{", 1);
+	buf_add_str(b, stanza->child_ns);
+	buf_add(b, "}", 1);
+	buf_add_str(b, stanza->child);
+	return (struct text){ (const char *)b->data, b->len };
+}
+
+/* For announcements: a presence to all that can see it (RFC 6121, 4.2). */
+static void
+note_presence(struct session *s, enum stanza_type type, const struct buf *bytes)
+{
+	if (type != TYPE_NONE && type != TYPE_UNAVAILABLE)
+		return;
+	free(s->up.presence);
+	s->up.presence = NULL;
+	s->up.presence_len = 0;
+	if (type == TYPE_UNAVAILABLE)
+		return;
+	s->up.presence = xmemdup(bytes->data, bytes->len);
+	s->up.presence_len = bytes->len;
+}
+
+static void
+hand_up(struct session *s, const struct xml_stanza *stanza,
+    struct up_frame *frame, const char *from, const char *to)
+{
+	struct buf *payload = &s->edge->payload;
+
+	buf_reset(payload);
+	xml_stanza_write(payload, stanza, from, to, s->stream.lang);
+	frame->from = text_of(from);
+	frame->to = text_of(to);
+	frame->id = text_of(stanza->id);
+	frame->lang =
+	    text_of(stanza->lang != NULL ? stanza->lang : s->stream.lang);
+	frame->child = child_of(s, stanza);
+	frame->payload =
+	    (struct text){ (const char *)payload->data, payload->len };
+	if (stanza->has_body)
+		frame->flags |= FRAME_HAS_BODY;
+	if (frame->kind == FRAME_PRESENCE && to == NULL)
+		note_presence(s, (enum stanza_type)frame->type, payload);
+	uplink_send(s->edge->uplink, &s->up, frame);
+}
+
+void
+ingress_stanza(struct session *s, const struct xml_stanza *stanza)
+{
+	enum frame_kind kind = kind_of(stanza);
+	enum stanza_type type = type_of(kind, stanza->type);
+	struct up_frame frame = { .kind = (uint8_t)kind,
+		.type = (uint8_t)type };
+	const char *from = sender_of(s, stanza), *to = NULL;
+
+	if (from == NULL)
+		return;
+	if (stanza->to != NULL) {
+		to = address_prepare(&s->to, stanza->to, NULL);
+		if (to == NULL) {
+			ingress_reply(
+			    s, stanza, s->stream.domain, STANZA_JID_MALFORMED);
+			return;
+		}
+	} else if (kind != FRAME_PRESENCE) {
+		/* RFC 6120, 10.3: the account itself is meant. */
+		frame.flags |= FRAME_NO_TO;
+		to = s->bare;
+	}
+	if (!is_well_formed(stanza, kind, type)) {
+		ingress_reply(s, stanza, to, STANZA_BAD_REQUEST);
+		return;
+	}
+	if (type == TYPE_SET && s->ops->answers != NULL &&
+	    s->ops->answers(s, stanza, to))
+		return;
+	hand_up(s, stanza, &frame, from, to);
+}

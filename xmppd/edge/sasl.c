@@ -1,0 +1,385 @@
+/*
+ * SASL exchanges. The states and who moves them on:
+ *
+ *   SCRAM  FIRST -client-first-> KEYS -sasl_keys-> FINAL -client-final-> DONE
+ *   PLAIN  FIRST -message-> KEYS -sasl_keys-> DERIVE -sasl_derived-> DONE
+ *
+ * An account that doesn't exist takes the same way with keys that are made up
+ * from its name, and fails at its end, so that no answer tells it apart.
+ */
+#include "xmppd/edge/sasl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto.h"
+#include "common/jid.h"
+#include "common/result.h"
+#include "common/stanza.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+#include "xmppd/edge/scram.h"
+
+#define NS_CHANNEL_BINDING "urn:xmpp:sasl-cb:0"
+
+enum sasl_state {
+	SASL_FIRST,
+	SASL_WAIT_KEYS,
+	SASL_FINAL,
+	SASL_WAIT_DERIVED,
+	SASL_DONE
+};
+
+struct mechanism {
+	const char *name;
+	bool plain, plus;
+	enum scram_hash hash;
+};
+
+/* In the order in which they are offered (RFC 6120, 6.3.3). */
+static const struct mechanism mechanisms[] = {
+	{ "SCRAM-SHA-256-PLUS", .plus = true, .hash = SCRAM_SHA256 },
+	{ "SCRAM-SHA-1-PLUS", .plus = true, .hash = SCRAM_SHA1 },
+	{ "SCRAM-SHA-256", .hash = SCRAM_SHA256 },
+	{ "SCRAM-SHA-1", .hash = SCRAM_SHA1 },
+	{ "PLAIN", .plain = true },
+};
+
+/*
+ * Types of channel binding: RFC 9266; RFC 5929, 3 and 4. tls-unique isn't
+ * defined for TLS 1.3 and so not listed there, but clients that know of no
+ * other (slixmpp) use it all the same, with what OpenSSL calls the Finished
+ * message: as good a binding, and better than driving them to PLAIN.
+ */
+enum { BINDING_EXPORTER, BINDING_UNIQUE, BINDING_END_POINT };
+static const char *const bindings[] = {
+	[BINDING_EXPORTER] = "tls-exporter",
+	[BINDING_UNIQUE] = "tls-unique",
+	[BINDING_END_POINT] = "tls-server-end-point",
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct sasl {
+	const struct sasl_env *env;
+	const struct mechanism *mechanism;
+	enum sasl_state state;
+	struct scram scram;
+	char *user; /* prepared; "" if that is impossible */
+	char *password;
+	struct scram_keys keys;
+	bool known; /* the account exists */
+	const char *condition;
+};
+
+static bool
+has_binding(const struct sasl_env *env)
+{
+	uint8_t data[64];
+
+	for (size_t i = 0; i < COUNT(bindings); i++)
+		if (env->binding(env->arg, bindings[i], data) > 0)
+			return true;
+	return false;
+}
+
+static bool
+is_listed(const struct sasl_env *env, size_t binding)
+{
+	uint8_t data[64];
+
+	if (binding == BINDING_UNIQUE &&
+	    env->binding(env->arg, bindings[BINDING_EXPORTER], data) > 0)
+		return false;
+	return env->binding(env->arg, bindings[binding], data) > 0;
+}
+
+void
+sasl_features(const struct sasl_env *env, struct buf *out)
+{
+	bool plus = has_binding(env);
+
+	buf_add_str(out, "<mechanisms xmlns='" NS_SASL "'>");
+	for (size_t i = 0; i < COUNT(mechanisms); i++)
+		if (!mechanisms[i].plus || plus)
+			buf_addf(out, "<mechanism>%s</mechanism>",
+			    mechanisms[i].name);
+	buf_add_str(out, "</mechanisms>");
+	if (!plus)
+		return;
+	buf_add_str(
+	    out, "<sasl-channel-binding xmlns='" NS_CHANNEL_BINDING "'>");
+	for (size_t i = 0; i < COUNT(bindings); i++)
+		if (is_listed(env, i))
+			buf_addf(
+			    out, "<channel-binding type='%s'/>", bindings[i]);
+	buf_add_str(out, "</sasl-channel-binding>");
+}
+
+struct sasl *
+sasl_new(const char *mechanism, const struct sasl_env *env)
+{
+	struct sasl *s;
+
+	for (size_t i = 0; i < COUNT(mechanisms); i++) {
+		if (strcmp(mechanisms[i].name, mechanism) != 0)
+			continue;
+		if (mechanisms[i].plus && !has_binding(env))
+			return NULL;
+		s = xcalloc(1, sizeof(*s));
+		s->env = env;
+		s->mechanism = &mechanisms[i];
+		scram_init(&s->scram, mechanisms[i].hash);
+		return s;
+	}
+	return NULL;
+}
+
+void
+sasl_free(struct sasl *s)
+{
+	if (s == NULL)
+		return;
+	scram_clear(&s->scram);
+	crypto_wipe(&s->keys, sizeof(s->keys));
+	crypto_wipe_free(s->password);
+	free(s->user);
+	free(s);
+}
+
+const char *
+sasl_mechanism(const struct sasl *s)
+{
+	return s->mechanism->name;
+}
+
+const char *
+sasl_condition(const struct sasl *s)
+{
+	return s->condition;
+}
+
+const char *
+sasl_user(const struct sasl *s)
+{
+	return s->user == NULL ? "" : s->user;
+}
+
+const char *
+sasl_password(const struct sasl *s)
+{
+	return s->password;
+}
+
+const struct scram_keys *
+sasl_params(const struct sasl *s)
+{
+	return &s->keys;
+}
+
+static enum sasl_result
+fail(struct sasl *s, const char *condition)
+{
+	s->state = SASL_DONE;
+	s->condition = condition;
+	return SASL_FAILED;
+}
+
+/* ---- who it is --------------------------------------------------------- */
+
+/* RFC 6120, 6.3.8: an authorization identity is a bare JID, and nobody may act
+ * for another account. */
+static bool
+authzid_is_own(const struct sasl *s, const char *authzid)
+{
+	struct jid jid;
+	char *own;
+	bool same;
+
+	if (authzid == NULL || authzid[0] == '\0')
+		return true;
+	if (jid_parse(authzid, strlen(authzid), &jid) != 0)
+		return false;
+	xasprintf(&own, "%s@%s", sasl_user(s), s->env->domain);
+	same = strcmp(own, jid.full) == 0;
+	free(own);
+	jid_clear(&jid);
+	return same;
+}
+
+static enum sasl_result
+identify(
+    struct sasl *s, const char *authcid, const char *authzid, struct buf *out)
+{
+	s->user = jid_prep_local(authcid);
+	if (!authzid_is_own(s, authzid))
+		return fail(s, "invalid-authzid");
+	s->state = SASL_WAIT_KEYS;
+	if (s->user == NULL)
+		return sasl_keys(s, RES_NOT_FOUND, NULL, out);
+	return SASL_KEYS;
+}
+
+/* Keys of an account that doesn't exist: the same whenever one asks. */
+static void
+made_up_key(const struct sasl *s, const char *hash, struct scram_key *key)
+{
+	uint8_t digest[32];
+	char *text;
+
+	xasprintf(&text, "%s:%s", hash, sasl_user(s));
+	crypto_hmac_sha256(s->env->secret, 32, text, strlen(text), digest);
+	memcpy(key->salt, digest, sizeof(key->salt));
+	key->iterations = SCRAM_ITERATIONS;
+	crypto_random(key->stored_key, sizeof(key->stored_key));
+	crypto_random(key->server_key, sizeof(key->server_key));
+	free(text);
+}
+
+/* ---- SCRAM ------------------------------------------------------------- */
+
+/*
+ * What the client may say of channel binding (RFC 5802, 6): a -PLUS mechanism
+ * uses one that this connection has; another mechanism none; and "y" ("you seem
+ * to have none") is a sign of a stripped list where -PLUS was offered.
+ */
+static bool
+binding_is_fitting(const struct sasl *s)
+{
+	uint8_t data[64];
+
+	switch (s->scram.binding) {
+	case 'p':
+		return s->mechanism->plus &&
+		    s->env->binding(s->env->arg, s->scram.binding_type, data) >
+		    0;
+	case 'y':
+		return !s->mechanism->plus && !has_binding(s->env);
+	default:
+		return !s->mechanism->plus;
+	}
+}
+
+static enum sasl_result
+scram_begin(struct sasl *s, const char *msg, size_t len, struct buf *out)
+{
+	char nonce[25];
+
+	crypto_random_text(nonce, sizeof(nonce) - 1);
+	if (scram_first(&s->scram, msg, len, nonce) != RES_OK)
+		return fail(s, "malformed-request");
+	if (!binding_is_fitting(s))
+		return fail(s, "not-authorized");
+	return identify(s, s->scram.username, s->scram.authzid, out);
+}
+
+static enum sasl_result
+scram_end(struct sasl *s, const char *msg, size_t len, struct buf *out)
+{
+	uint8_t data[64];
+	struct text binding = { (const char *)data, 0 };
+	int rc;
+
+	if (s->scram.binding == 'p')
+		binding.len =
+		    s->env->binding(s->env->arg, s->scram.binding_type, data);
+	rc = scram_final(&s->scram, msg, len, &binding, out);
+	if (rc == RES_INVALID)
+		return fail(s, "malformed-request");
+	if (rc != RES_OK || !s->known) {
+		buf_reset(out);
+		return fail(s, "not-authorized");
+	}
+	s->state = SASL_DONE;
+	return SASL_SUCCESS;
+}
+
+/* ---- PLAIN ------------------------------------------------------------- */
+
+/* RFC 4616, 2: [authzid] NUL authcid NUL passwd. */
+static enum sasl_result
+plain(struct sasl *s, const char *msg, size_t len, struct buf *out)
+{
+	const char *end = msg + len, *authcid, *password;
+	char *copy;
+	enum sasl_result rc;
+
+	authcid = memchr(msg, '\0', len);
+	if (authcid == NULL)
+		return fail(s, "malformed-request");
+	authcid++;
+	password = memchr(authcid, '\0', (size_t)(end - authcid));
+	if (password == NULL || password == authcid)
+		return fail(s, "malformed-request");
+	password++;
+	if (password == end || !str_is_utf8(msg, len) ||
+	    memchr(password, '\0', (size_t)(end - password)) != NULL)
+		return fail(s, "malformed-request");
+	/* The parts end with NUL but for the password. */
+	s->password = xstrndup(password, (size_t)(end - password));
+	copy = xmemdup(msg, len - strlen(s->password));
+	rc = identify(s, copy + (authcid - msg), copy, out);
+	free(copy);
+	return rc;
+}
+
+/* ---- moves ------------------------------------------------------------- */
+
+enum sasl_result
+sasl_input(struct sasl *s, const void *msg, size_t len, struct buf *out)
+{
+	switch (s->state) {
+	case SASL_FIRST:
+		if (msg == NULL)
+			return SASL_CHALLENGE; /* an empty one: go on */
+		return s->mechanism->plain ? plain(s, msg, len, out)
+					   : scram_begin(s, msg, len, out);
+	case SASL_FINAL:
+		return scram_end(s, msg == NULL ? "" : msg, len, out);
+	case SASL_WAIT_KEYS:
+	case SASL_WAIT_DERIVED:
+	case SASL_DONE:
+		break;
+	}
+	/* It wasn't the client's turn. */
+	return fail(s, "malformed-request");
+}
+
+enum sasl_result
+sasl_keys(
+    struct sasl *s, int code, const struct scram_keys *keys, struct buf *out)
+{
+	if (code != RES_OK && code != RES_NOT_FOUND)
+		return fail(s, "temporary-auth-failure");
+	s->known = code == RES_OK;
+	if (keys != NULL) {
+		s->keys = *keys;
+	} else {
+		made_up_key(s, "sha1", &s->keys.sha1);
+		made_up_key(s, "sha256", &s->keys.sha256);
+	}
+	if (s->mechanism->plain) {
+		s->state = SASL_WAIT_DERIVED;
+		return SASL_DERIVE;
+	}
+	s->state = SASL_FINAL;
+	scram_challenge(&s->scram,
+	    s->mechanism->hash == SCRAM_SHA1 ? &s->keys.sha1 : &s->keys.sha256,
+	    out);
+	return SASL_CHALLENGE;
+}
+
+enum sasl_result
+sasl_derived(struct sasl *s, const struct scram_keys *derived, struct buf *out)
+{
+	bool same = crypto_equal(derived->sha256.stored_key,
+	    s->keys.sha256.stored_key, sizeof(s->keys.sha256.stored_key));
+
+	(void)out;
+	crypto_wipe_free(s->password);
+	s->password = NULL;
+	if (!same || !s->known)
+		return fail(s, "not-authorized");
+	s->state = SASL_DONE;
+	return SASL_SUCCESS;
+}

@@ -1,0 +1,520 @@
+/*
+ * Sessions: a connection, its stream, and how both end.
+ *
+ *   session_new -> session_connect | session_adopt
+ *     bytes -> xmlstream -> header | element | stanza (by kind and state)
+ *     bound: stanzas up (ingress.c), deliveries down (session_deliver)
+ *   the peer's </stream:stream>: what it sent is finished first, then ours
+ *   a stream error, a lost connection, a deadline: at once
+ */
+#include "xmppd/edge/session.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/tls.h"
+#include "common/xmalloc.h"
+
+#define LOGIN_MS 30000
+#define ENDING_MS 2000
+#define REST_MS 1000
+#define LOGINS_MAX 4096        /* of all addresses */
+#define LOGINS_PER_ADDRESS 256 /* a company may sit behind one */
+
+/* A connection that vanished is noticed in about two minutes when idle, and in
+ * half a minute when something is to be delivered. */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_COUNT 4
+#define UNANSWERED_MS 30000
+
+/* Enough for any login; a stanza may be larger (edge_config.stanza_max). */
+static const struct xml_limits login_limits = {
+	.element = 10000,
+	.depth = 8,
+	.attributes = 16,
+};
+
+#define STANZA_DEPTH 64
+#define STANZA_ATTRIBUTES 64
+
+const char *
+session_name(const struct session *s)
+{
+	return s->bare != NULL && s->up.full != NULL ? s->up.full : s->peer;
+}
+
+/* ---- logins by address ------------------------------------------------- */
+
+struct address_count {
+	size_t count;
+	char address[];
+};
+
+/* "192.0.2.1:40000" without the port. */
+static size_t
+address_len(const char *peer)
+{
+	const char *colon = strrchr(peer, ':');
+
+	return colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+}
+
+static bool
+login_count(struct session *s)
+{
+	struct edge *e = s->edge;
+	size_t len = address_len(s->peer);
+	struct address_count *a = map_find(&e->addresses, s->peer, len);
+
+	if (e->login_count >= LOGINS_MAX ||
+	    (a != NULL && a->count >= LOGINS_PER_ADDRESS)) {
+		log_warn("edge: %s: refused: too many logins under way%s",
+		    s->peer,
+		    a != NULL && a->count >= LOGINS_PER_ADDRESS
+			? " from its address"
+			: "");
+		return false;
+	}
+	if (a == NULL) {
+		a = xcalloc(1, sizeof(*a) + len + 1);
+		memcpy(a->address, s->peer, len);
+		map_put(&e->addresses, a->address, len, a);
+	}
+	a->count++;
+	e->login_count++;
+	s->counted = true;
+	return true;
+}
+
+static void
+login_uncount(struct session *s)
+{
+	struct edge *e = s->edge;
+	size_t len = address_len(s->peer);
+	struct address_count *a = map_find(&e->addresses, s->peer, len);
+
+	if (!s->counted)
+		return;
+	s->counted = false;
+	e->login_count--;
+	if (--a->count > 0)
+		return;
+	map_remove(&e->addresses, a->address, len);
+	free(a);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static void
+list_remove(struct session *s)
+{
+	struct edge *e = s->edge;
+	bool bound = s->stream.state == STREAM_BOUND;
+
+	TAILQ_REMOVE(s->stream.state == STREAM_ENDING ? &e->ending
+		: bound                               ? &e->sessions
+						      : &e->logins,
+	    s, next);
+}
+
+/* It is over: nothing of it is left but its memory. */
+static void
+session_drop(struct session *s, const char *why)
+{
+	struct edge *e = s->edge;
+
+	if (s->bare != NULL)
+		log_info("edge: %s: closed: %s", session_name(s), why);
+	else
+		log_debug("edge: %s: closed: %s", s->peer, why);
+	if (s->stream.component && s->bare != NULL)
+		e->component_count--;
+	list_remove(s);
+	login_uncount(s);
+	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
+	uplink_cancel(e->uplink, s);
+	uplink_end(e->uplink, &s->up);
+	s->ops->forget_login(s);
+	if (s->warm)
+		TAILQ_REMOVE(&e->warm, s, next_warm);
+	xmlstream_free(s->xml);
+	s->xml = NULL;
+	s->conn = NULL;
+	TAILQ_INSERT_TAIL(&e->gone, s, next);
+	event_active(e->reap, EV_TIMEOUT, 0);
+}
+
+void
+session_free(struct session *s)
+{
+	if (s->first != NULL) {
+		event_free(s->first);
+		close(s->fd);
+	}
+	stream_clear(&s->stream);
+	ingress_clear(s);
+	free(s->bare);
+	free(s->peer);
+	free(s);
+}
+
+void
+session_abort(struct session *s, const char *why)
+{
+	if (s->stream.state == STREAM_CLOSED)
+		return;
+	if (s->conn != NULL)
+		conn_abort(s->conn);
+	session_drop(s, why);
+}
+
+/* The connection takes what is in edge.out, and its end. */
+static void
+close_with_out(struct session *s, const char *why)
+{
+	session_flush(s);
+	conn_close(s->conn);
+	session_drop(s, why);
+}
+
+void
+session_error(struct session *s, enum stream_error error, const char *text)
+{
+	struct stream_fault fault = { error, text };
+	char why[256];
+
+	if (s->stream.state == STREAM_CLOSED)
+		return;
+	if (s->conn == NULL) {
+		session_abort(s, stream_error_name(error));
+		return;
+	}
+	snprintf(why, sizeof(why), "%s%s%s", stream_error_name(error),
+	    text == NULL ? "" : ": ", text == NULL ? "" : text);
+	buf_reset(&s->edge->out);
+	stream_write_error(&s->stream, fault, &s->edge->out);
+	close_with_out(s, why);
+}
+
+void
+session_finish(struct session *s, const char *why)
+{
+	if (s->stream.state == STREAM_CLOSED)
+		return;
+	buf_reset(&s->edge->out);
+	stream_write_end(&s->stream, &s->edge->out);
+	close_with_out(s, why);
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+void
+session_write(struct session *s, const struct buf *b)
+{
+	if (s->conn != NULL)
+		conn_write(s->conn, b->data, b->len);
+}
+
+void
+session_flush(struct session *s)
+{
+	session_write(s, &s->edge->out);
+	buf_reset(&s->edge->out);
+}
+
+/* ---- the stream's events ----------------------------------------------- */
+
+static void
+open_cb(void *arg, const struct xml_open *open)
+{
+	struct session *s = arg;
+
+	s->ops->header(s, open);
+}
+
+static void
+stanza_cb(void *arg, const struct xml_stanza *stanza)
+{
+	struct session *s = arg;
+	enum stream_input input = stream_input(&s->stream, stanza);
+	struct stream_fault fault = stream_allows(&s->stream, input);
+
+	if (fault.error != STREAM_ERROR_NONE)
+		session_error(s, fault.error, fault.text);
+	else if (input == INPUT_ERROR)
+		session_finish(s, "a stream error of the peer");
+	else if (s->stream.state == STREAM_BOUND)
+		ingress_stanza(s, stanza);
+	else
+		s->ops->element(s, input, stanza);
+}
+
+/*
+ * RFC 6120, 4.4: the peer sends nothing more, and may wait for the answers to
+ * what it has sent. They are there when all of that is acknowledged.
+ */
+static void
+close_cb(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->stream.state != STREAM_BOUND || uplink_is_empty(&s->up)) {
+		session_finish(s, "by the peer");
+		return;
+	}
+	list_remove(s);
+	stream_set_state(&s->stream, STREAM_ENDING, session_name(s));
+	TAILQ_INSERT_TAIL(&s->edge->ending, s, next);
+	s->until = edge_now(s->edge) + ENDING_MS;
+}
+
+static void
+error_cb(void *arg, enum stream_error error, const char *text)
+{
+	session_error(arg, error, text);
+}
+
+static const struct xmlstream_ops xml_ops = {
+	.open = open_cb,
+	.stanza = stanza_cb,
+	.close = close_cb,
+	.error = error_cb,
+};
+
+/* ---- the connection's events ------------------------------------------- */
+
+static void
+session_warm(struct session *s)
+{
+	struct edge *e = s->edge;
+
+	s->last_read = edge_now(e);
+	if (s->warm)
+		return;
+	s->warm = true;
+	TAILQ_INSERT_TAIL(&e->warm, s, next_warm);
+}
+
+/* An idle session needs no parser: it is made anew by the next bytes. */
+void
+session_rest_idle(struct edge *e, uint64_t now)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&e->warm); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, next_warm);
+		if (now - s->last_read < REST_MS)
+			continue;
+		xmlstream_rest(s->xml);
+		s->warm = false;
+		TAILQ_REMOVE(&e->warm, s, next_warm);
+	}
+}
+
+static void
+read_cb(void *arg, const uint8_t *data, size_t len)
+{
+	struct session *s = arg;
+
+	session_warm(s);
+	xmlstream_feed(s->xml, data, len);
+	if (s->stream.state == STREAM_CLOSED)
+		return;
+	/* Rule 6 of delivery(7): the window is full; its socket waits (G5). */
+	if (uplink_is_full(&s->up) && !s->paused) {
+		s->paused = true;
+		conn_pause(s->conn);
+	}
+}
+
+static void
+ready_cb(void *arg)
+{
+	struct session *s = arg;
+
+	s->stream.secure = true;
+}
+
+static void
+closed_cb(void *arg, const char *why)
+{
+	struct session *s = arg;
+
+	s->conn = NULL;
+	if (s->bare == NULL)
+		log_info("edge: %s: lost before login: %s", s->peer, why);
+	session_drop(s, why);
+}
+
+static const struct conn_ops conn_ops = {
+	.read = read_cb,
+	.ready = ready_cb,
+	.closed = closed_cb,
+};
+
+/* ---- the beginning ----------------------------------------------------- */
+
+struct session *
+session_new(struct edge *e, bool component, const char *peer)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->edge = e;
+	s->ops = component ? &component_ops : &c2s_ops;
+	s->peer = xstrdup(peer);
+	s->fd = -1;
+	stream_init(&s->stream, e->domain, component);
+	if (!login_count(s)) {
+		session_free(s);
+		return NULL;
+	}
+	s->xml = xmlstream_new(&login_limits, &xml_ops, s);
+	s->until = edge_now(e) + LOGIN_MS;
+	TAILQ_INSERT_TAIL(&e->logins, s, next);
+	return s;
+}
+
+static void
+keepalive(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED_MS },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value));
+}
+
+void
+session_connect(struct session *s, int fd, struct ssl_ctx_st *tls)
+{
+	keepalive(fd);
+	s->conn = conn_accept(s->edge->loop, fd, &conn_ops, s);
+	if (tls != NULL)
+		conn_start_tls(s->conn, tls_server_ssl(tls));
+}
+
+void
+session_adopt(struct session *s, struct conn *c)
+{
+	keepalive(conn_fd(c));
+	s->conn = c;
+	s->stream.secure = true;
+	conn_set_owner(c, &conn_ops, s);
+}
+
+static void
+first_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct ssl_ctx_st *tls = s->edge->component_tls;
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	(void)what;
+	if (n <= 0) {
+		session_abort(s, "closed before its first byte");
+		return;
+	}
+	event_free(s->first);
+	s->first = NULL;
+	/* 22: a TLS handshake record. Else it is answered as it spoke. */
+	session_connect(s, s->fd, byte == 22 ? tls : NULL);
+}
+
+void
+session_wait_first(struct session *s, int fd)
+{
+	s->fd = fd;
+	s->first = event_new(s->edge->base, fd, EV_READ, first_cb, s);
+	event_add(s->first, NULL);
+}
+
+/* ---- bound ------------------------------------------------------------- */
+
+void
+session_is_bound(struct session *s)
+{
+	struct edge *e = s->edge;
+	const char *slash = strchr(s->up.full, '/');
+	struct xml_limits limits = { .element = e->cfg.stanza_max,
+		.depth = STANZA_DEPTH,
+		.attributes = STANZA_ATTRIBUTES };
+
+	list_remove(s);
+	login_uncount(s);
+	stream_set_state(&s->stream, STREAM_BOUND, s->peer);
+	TAILQ_INSERT_TAIL(&e->sessions, s, next);
+	s->bare = slash == NULL
+	    ? xstrdup(s->up.full)
+	    : xstrndup(s->up.full, (size_t)(slash - s->up.full));
+	s->since = clock_unix();
+	if (s->stream.component)
+		e->component_count++;
+	xmlstream_set_limits(s->xml, &limits);
+	s->ops->forget_login(s);
+}
+
+/* Whether its queue takes so much more (G5). What is alone in it always fits:
+ * the peer may just not have had time to read. */
+static bool
+has_queue_room(const struct session *s, size_t len)
+{
+	size_t pending = conn_pending(s->conn);
+
+	return pending == 0 || pending + len <= s->ops->queue_max;
+}
+
+bool
+session_deliver(struct session *s, const struct down_deliver *d)
+{
+	switch (d->kind) {
+	case DELIVER_BOUND:
+		s->ops->bound(s);
+		return true;
+	case DELIVER_REFUSED:
+		s->ops->refused(s, d->payload);
+		return true;
+	default:
+		break;
+	}
+	if (!has_queue_room(s, d->payload.len)) {
+		log_warn("edge: %s: does not read: %zu bytes wait for it",
+		    session_name(s), conn_pending(s->conn));
+		session_error(s, STREAM_POLICY_VIOLATION, "too slow to read");
+		return false;
+	}
+	conn_write(s->conn, d->payload.data, d->payload.len);
+	return true;
+}
+
+/* Something that it sent was acknowledged. */
+void
+session_moved(struct session *s)
+{
+	if (s->stream.state == STREAM_ENDING) {
+		if (uplink_is_empty(&s->up))
+			session_finish(s, "by the peer");
+		return;
+	}
+	if (s->paused && uplink_has_room(&s->up)) {
+		s->paused = false;
+		conn_resume(s->conn);
+	}
+}

@@ -1,0 +1,109 @@
+#ifndef XMPPD_EDGE_UPLINK_H
+#define XMPPD_EDGE_UPLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xmppd/link/frame.h"
+
+/*
+ * The edge's end of the link: sessions as the router knows them, frames up,
+ * deliveries down, announcements, pings and hold: the edge's rules of
+ * delivery(7). Pure: time is passed in (milliseconds, monotonic), messages and
+ * what becomes of sessions go out through its ops.
+ */
+struct uplink;
+struct link_queue;
+
+struct uplink_config {
+	uint32_t node, edge;
+	uint32_t edges; /* how many this node runs */
+	uint32_t hold_ms;
+	uint32_t window;      /* frames not acknowledged, all sessions */
+	uint64_t first_id;    /* random: sessions are numbered from it */
+	uint64_t incarnation; /* random */
+};
+
+/* One session, embedded in its owner's struct. Zero it first. */
+struct uplink_session {
+	struct sid sid;
+	uint8_t kind; /* enum session_kind */
+	bool begun;   /* between uplink_begin() and its end */
+	bool bound;   /* the bind result has been delivered */
+	bool interested;
+	char *full;     /* full JID; a component's: its domain */
+	char *account;  /* as in FRAME_BIND; NULL for a component */
+	char *presence; /* newest broadcast presence; NULL: none */
+	size_t presence_len;
+	struct link_queue *queue;
+};
+
+struct uplink_ops {
+	void *arg;
+	void (*up)(void *arg, const void *msg, size_t len);
+	/* Takes a delivery into the session's queue, or ends the session by
+	 * uplink_end() and returns false: then it is refused. */
+	bool (*deliver)(
+	    void *arg, struct uplink_session *s, const struct down_deliver *d);
+	/* The router ends the session: closes it, by uplink_end(). */
+	void (*kick)(
+	    void *arg, struct uplink_session *s, const struct down_kick *kick);
+	/* Something that it sent was acknowledged. May end it. */
+	void (*moved)(void *arg, struct uplink_session *s);
+	/* Of uplink_query(); RES_NO_LEADER if there was no answer in time. */
+	void (*answer)(void *arg, void *owner, int code, struct text data);
+	/* No leader for `hold`: all streams must be closed now (rule 11). */
+	void (*expired)(void *arg);
+	/* The link must be closed. */
+	void (*unlink)(void *arg);
+	uint64_t (*random)(void *arg);
+};
+
+struct uplink *uplink_new(const struct uplink_config *cfg,
+    const struct uplink_ops *ops, uint64_t now);
+/* All sessions must have ended. */
+void uplink_free(struct uplink *u);
+
+/* ---- sessions ---------------------------------------------------------- */
+
+/* Asks for the bind of `full`. `window`: its frames not acknowledged. */
+void uplink_begin(struct uplink *u, struct uplink_session *s,
+    enum session_kind kind, uint32_t window);
+/* The session has ended; its unbind is sent. Clears what it owns. */
+void uplink_end(struct uplink *u, struct uplink_session *s);
+/* sid, session_kind, num, low and resent are filled in. */
+void uplink_send(
+    struct uplink *u, struct uplink_session *s, struct up_frame *frame);
+/* Back-pressure: stop reading from the session; go on. */
+bool uplink_is_full(const struct uplink_session *s);
+bool uplink_has_room(const struct uplink_session *s);
+bool uplink_is_empty(const struct uplink_session *s);
+
+/* ---- before a session -------------------------------------------------- */
+
+/* Asks; ops.answer() follows once, never from inside. The owner is its name for
+ * uplink_cancel(). */
+void uplink_query(struct uplink *u, enum query_kind kind, const char *name,
+    void *owner, uint64_t now);
+void uplink_cancel(struct uplink *u, const void *owner);
+
+/* ---- the link ---------------------------------------------------------- */
+
+void uplink_up(struct uplink *u, uint64_t term, uint64_t now);
+void uplink_down(struct uplink *u);
+/* The newest term that this node has seen in Raft (rule 12). */
+void uplink_set_term(struct uplink *u, uint64_t term);
+/* A message from the router; RES_INVALID, RES_DENIED as edge_down(). */
+int uplink_receive(struct uplink *u, const void *msg, size_t len, uint64_t now);
+/* Pings, and expires. Returns when it wants to be called next. */
+uint64_t uplink_tick(struct uplink *u, uint64_t now);
+/* Whether there is, as far as is known, a leader: false from the end of hold
+ * until one answers a ping. */
+bool uplink_has_leader(const struct uplink *u);
+
+size_t uplink_sessions(const struct uplink *u);
+size_t uplink_unacked(const struct uplink *u);
+size_t uplink_accepted(const struct uplink *u);
+
+#endif
