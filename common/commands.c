@@ -18,7 +18,7 @@
 
 const struct command commands[] = {
 	/* The XMPP server of this node. */
-	{ .pattern = "xmpp", AUDIT, XMPPD("Xmpp.Show"),
+	{ .pattern = "xmpp [detail]", AUDIT, XMPPD("Xmpp.Show"),
 	  .help = "show the XMPP server's configuration and state", },
 	{ .pattern = "xmpp status", AUDIT, XMPPD("Xmpp.Show"),
 	  .help = "the same as xmpp", },
@@ -60,7 +60,8 @@ const struct command commands[] = {
 	  .help = "let a Call Bridge log in here no longer", },
 	{ .pattern = "xmpp callbridge", AUDIT, XMPPD("Callbridge.List"),
 	  .help = "the same as xmpp callbridge list", },
-	{ .pattern = "xmpp callbridge list", AUDIT, XMPPD("Callbridge.List"),
+	{ .pattern = "xmpp callbridge list [detail]", AUDIT,
+	  XMPPD("Callbridge.List"),
 	  .help = "list the Call Bridges that may log in here", },
 	{ .pattern = "xmpp component plaintext enable", ADMIN,
 	  XMPPD("Component.EnablePlaintext"),

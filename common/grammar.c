@@ -264,12 +264,28 @@ add_usage(struct buf *b, const struct grammar *g, const struct positions *set)
 	free(usage);
 }
 
+/* A word too many, where a secret is asked for: it may be that secret, and is
+   quoted nowhere. */
+static bool
+is_secret(const struct grammar *g, const struct words *words, size_t at,
+    const struct positions *set)
+{
+	for (size_t i = 0; i < set->count && at < words->count; i++)
+		if (item_of(g, &set->at[i])->kind == ITEM_END &&
+		    g->table[set->at[i].row].ask != ASK_NOTHING)
+			return true;
+	return false;
+}
+
 static int
 explain(const struct grammar *g, const struct words *words, size_t at,
     const struct positions *set, bool abbreviate, struct error *error)
 {
 	struct buf b = { 0 };
 
+	if (is_secret(g, words, at, set))
+		return error_set(error, RES_DENIED,
+		    "the secret isn't typed on the line: it is asked for");
 	for (size_t i = 0; i < at; i++)
 		buf_addf(&b, "%s%s", i == 0 ? "" : " ", words->at[i]);
 	buf_add_str(&b, at == 0 ? "" : ": ");

@@ -47,7 +47,7 @@ struct match {
  * prefix that nothing else there begins with, except in what removes something.
  * Otherwise RES_INVALID: the error says in one line what is wrong and what
  * would have fitted, and *at is the word where it went wrong (the number of
- * words, where more were expected).
+ * words, where more were expected). RES_DENIED: what was typed may be a secret.
  */
 int grammar_match(const struct grammar *grammar, const struct words *words,
     bool abbreviate, struct match *match, size_t *at, struct error *error);

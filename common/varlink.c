@@ -100,3 +100,22 @@ varlink_request_read(
 	req->oneway = json_is_true(json_object_get(message, "oneway"));
 	return 0;
 }
+
+void
+varlink_wipe(json_t *value)
+{
+	const char *key;
+	json_t *child;
+	size_t i;
+
+	if (json_is_string(value)) {
+		/* jansson hands out const, but the bytes are its own. */
+		union {
+			const char *from;
+			char *to;
+		} text = { json_string_value(value) };
+		explicit_bzero(text.to, json_string_length(value));
+	}
+	json_array_foreach(value, i, child) varlink_wipe(child);
+	json_object_foreach(value, key, child) varlink_wipe(child);
+}

@@ -37,4 +37,7 @@ json_t *varlink_decode(const char *data, size_t len, struct error *error);
 int varlink_request_read(
     const json_t *message, struct varlink_request *req, struct error *error);
 
+/* Zeroes all texts in a value that holds a secret, before it is released. */
+void varlink_wipe(json_t *value);
+
 #endif

@@ -83,9 +83,11 @@ varlink_client_free(struct varlink_client *client)
 static int
 wait_failed(struct error *error)
 {
-	if (errno == EAGAIN)
+	/* A user's Ctrl-C ends the wait, not the work. */
+	if (errno == EAGAIN || errno == EINTR)
 		return error_set(error, RES_TIMEOUT,
-		    "no answer in time: it isn't known whether it was done");
+		    "%s: it isn't known whether it was done",
+		    errno == EINTR ? "interrupted" : "no answer in time");
 	return error_set(
 	    error, RES_UNREACHABLE, "connection lost: %s", strerror(errno));
 }
@@ -100,8 +102,6 @@ send_all(
 	while (done < out->len) {
 		n = send(client->fd, out->data + done, out->len - done,
 		    MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return wait_failed(error);
 		done += (size_t)n;
@@ -125,8 +125,6 @@ receive(struct varlink_client *client, struct error *error)
 			return NULL;
 		}
 		n = recv(client->fd, buf_reserve(in, 65536), 65536, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n == 0)
 			errno = ECONNRESET;
 		if (n <= 0) {
@@ -176,6 +174,7 @@ varlink_client_stream(struct varlink_client *client, const char *method,
 	if (more != NULL)
 		json_object_set_new(message, "more", json_true());
 	rc = varlink_encode(message, &out, error);
+	varlink_wipe(message);
 	json_decref(message);
 	if (rc == 0)
 		rc = send_all(client, &out, error);

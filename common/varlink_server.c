@@ -85,26 +85,6 @@ conn_close(struct conn *conn)
 	free(conn);
 }
 
-/* A parameter may be a password: strings are zeroed before they are freed. */
-static void
-json_wipe(json_t *value)
-{
-	const char *key;
-	json_t *child;
-	size_t i;
-
-	if (json_is_string(value)) {
-		/* jansson hands out const, but the bytes are its own. */
-		union {
-			const char *from;
-			char *to;
-		} text = { json_string_value(value) };
-		explicit_bzero(text.to, json_string_length(value));
-	}
-	json_array_foreach(value, i, child) json_wipe(child);
-	json_object_foreach(value, key, child) json_wipe(child);
-}
-
 static void
 call_free(struct varlink_call *call)
 {
@@ -117,7 +97,7 @@ call_free(struct varlink_call *call)
 		   the one that just answered. */
 		event_active(conn->resume, EV_TIMEOUT, 0);
 	}
-	json_wipe(json_object_get(call->message, "parameters"));
+	varlink_wipe(json_object_get(call->message, "parameters"));
 	json_decref(call->message);
 	free(call);
 }

@@ -9,14 +9,29 @@
 #include "common/result.h"
 #include "common/role.h"
 
+struct grammar;
+struct input;
+
 /* Who uses the shell, where, and how results are to be shown. */
 struct mmp {
-	const char *root;   /* the node's folder */
-	const char *user;   /* "admin" */
-	const char *source; /* "10.1.1.9:63290", or "console" */
+	const char *root;     /* the node's folder */
+	const char *hostname; /* of the node: "cb1" */
+	const char *user;     /* "admin" */
+	const char *source;   /* "10.1.1.9:63290", or "console" */
 	enum role role;
-	bool json; /* results go out as JSON */
-	bool tty;  /* somebody types: standard input is a terminal */
+	bool json;  /* results go out as JSON */
+	bool tty;   /* somebody types: standard input is a terminal */
+	bool leave; /* set by 'exit' */
+	const struct grammar *grammar; /* of all commands */
+	struct input *input;           /* lines of standard input */
+};
+
+/* Of a one-shot command, and of a script: the first that wasn't 0. */
+enum mmp_status {
+	MMP_DONE = 0,
+	MMP_REFUSED = 1,
+	MMP_NO_COMMAND = 2,
+	MMP_NO_DAEMON = 3
 };
 
 /*
@@ -43,7 +58,14 @@ struct mmp_method {
 };
 
 /* Lists end with one without a name. */
-extern const struct mmp_method pki_methods[]; /* cmd_pki.c */
+extern const struct mmp_method daemon_methods[]; /* print.c */
+extern const struct mmp_method help_methods[];   /* cmd_help.c */
+extern const struct mmp_method iface_methods[];  /* cmd_iface.c */
+extern const struct mmp_method node_methods[];   /* cmd_node.c */
+extern const struct mmp_method pki_methods[];    /* cmd_pki.c */
+
+/* NULL where none has that name. */
+const struct mmp_method *mmp_method_find(const char *name);
 
 /* ROOT/pki/NAME; the caller frees. NULL and an error if it isn't a name that a
    file there can have (it has no slash, and doesn't begin with a dot). */

@@ -1,0 +1,233 @@
+/*
+ * mmp: the administrative shell. Options, who the user is, and which way
+ * commands come: one on the command line, from sshd, typed, or from a script.
+ */
+#include <sys/stat.h>
+
+#include <getopt.h>
+#include <locale.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/grammar.h"
+#include "common/strutil.h"
+#include "common/words.h"
+#include "common/xmalloc.h"
+#include "mmp/input.h"
+#include "mmp/mmp.h"
+#include "mmp/node.h"
+#include "mmp/print.h"
+#include "mmp/run.h"
+#include "mmp/shell.h"
+
+#define SFTP_SERVER "/usr/lib/openssh/sftp-server"
+
+struct options {
+	const char *root, *command;
+	bool json;
+};
+
+static int
+usage(void)
+{
+	fputs("usage: mmp [--root DIR] [--json] [-c COMMAND]\n", stderr);
+	return MMP_NO_COMMAND;
+}
+
+/* For the lint that holds the manual against the table. */
+static int
+list_commands(void)
+{
+	for (const struct command *c = commands; c->pattern != NULL; c++) {
+		char *text = grammar_usage(c);
+
+		puts(text);
+		free(text);
+	}
+	return MMP_DONE;
+}
+
+/* -1 to go on, else the exit status. */
+static int
+parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{ "root", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "list-commands", no_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int key;
+
+	/* 0 instead of 1: everything is begun anew (getopt(3), NOTES). */
+	optind = 0;
+	while ((key = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		switch (key) {
+		case 'c':
+			options->command = optarg;
+			break;
+		case 'r':
+			options->root = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'h':
+			printf("usage: mmp [--root DIR] [--json] "
+			       "[-c COMMAND]; see mmp(8)\n");
+			return MMP_DONE;
+		case 'v':
+			puts(MMP_VERSION);
+			return MMP_DONE;
+		case 'l':
+			return list_commands();
+		default:
+			return usage();
+		}
+	}
+	return optind == argc ? -1 : usage();
+}
+
+/*
+ * sshd runs a ForceCommand by the login shell. Where that shell is mmp as well,
+ * "-c" is not a command but mmp's own command line.
+ */
+static int
+parse_forced(struct options *options)
+{
+	struct words words;
+	const char *name;
+	char **argv;
+	int rc = -1;
+
+	if (options->command == NULL ||
+	    words_split(options->command, false, false, &words, NULL) != 0)
+		return -1;
+	name = words.count > 0 ? strrchr(words.at[0], '/') : NULL;
+	if (name != NULL && str_equal(name, "/mmp")) {
+		options->command = NULL;
+		argv = xcalloc(words.count + 1, sizeof(*argv));
+		/* They are kept until the end: options point into them. */
+		memcpy(argv, words.at, words.count * sizeof(*argv));
+		rc = parse_options((int)words.count, argv, options);
+		free(argv);
+	} else {
+		words_clear(&words);
+	}
+	return rc;
+}
+
+/* What sshd runs for SFTP: "internal-sftp", or a path to the server. */
+static bool
+is_sftp(const char *command)
+{
+	size_t len = strcspn(command, " ");
+	char *program = xstrndup(command, len);
+	bool is = str_equal(program, "internal-sftp") ||
+	    str_ends(program, "/sftp-server");
+
+	free(program);
+	return is;
+}
+
+/* Becomes the SFTP server, in the pki folder. */
+static int
+run_sftp(const char *root)
+{
+	char *folder;
+
+	xasprintf(&folder, "%s/pki", root);
+	execl(SFTP_SERVER, "sftp-server", "-u", "0007", "-d", folder,
+	    (char *)NULL);
+	perror("mmp: " SFTP_SERVER);
+	free(folder);
+	return MMP_REFUSED;
+}
+
+/* "10.1.1.9:63290"; the caller frees. */
+static char *
+find_source(void)
+{
+	const char *ssh = getenv("SSH_CONNECTION");
+	char address[64], port[16], *source;
+
+	if (ssh == NULL || sscanf(ssh, "%63s %15s", address, port) != 2)
+		return xstrdup("console");
+	xasprintf(&source, strchr(address, ':') == NULL ? "%s:%s" : "[%s]:%s",
+	    address, port);
+	return source;
+}
+
+static char *
+find_user(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	char *user;
+
+	if (pw != NULL)
+		return xstrdup(pw->pw_name);
+	xasprintf(&user, "uid %d", (int)getuid());
+	return user;
+}
+
+static int
+run(struct mmp *mmp, const char *command)
+{
+	if (command != NULL)
+		return run_line(mmp, command, false);
+	if (mmp->tty && isatty(STDOUT_FILENO))
+		return shell_run(mmp);
+	return script_run(mmp);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .root = "/var/lib/mmp" };
+	struct mmp mmp = { 0 };
+	struct grammar *grammar;
+	struct error error;
+	char *user, *source, *hostname;
+	int status;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	umask(007);
+	status = parse_options(argc, argv, &options);
+	if (status < 0)
+		status = parse_forced(&options);
+	if (status >= 0)
+		return status;
+	if (options.command == NULL)
+		options.command = getenv("SSH_ORIGINAL_COMMAND");
+	if (options.command != NULL && is_sftp(options.command))
+		return run_sftp(options.root);
+	grammar = grammar_new(commands, &error);
+	if (grammar == NULL) {
+		print_failure(stderr, error.text);
+		return MMP_REFUSED;
+	}
+	user = find_user();
+	source = find_source();
+	hostname = node_hostname(options.root);
+	mmp.root = options.root;
+	mmp.json = options.json;
+	mmp.tty = isatty(STDIN_FILENO) == 1;
+	mmp.user = user;
+	mmp.source = source;
+	mmp.hostname = hostname;
+	mmp.role = role_of_self(options.root);
+	mmp.grammar = grammar;
+	mmp.input = input_new(STDIN_FILENO);
+	status = run(&mmp, options.command);
+	input_free(mmp.input);
+	grammar_free(grammar);
+	free(hostname);
+	free(source);
+	free(user);
+	return status;
+}

@@ -1,0 +1,18 @@
+#ifndef MMP_RUN_H
+#define MMP_RUN_H
+
+#include "mmp/mmp.h"
+
+/*
+ * Runs one line: matches, checks the role, writes the audit line, asks what has
+ * to be asked, does it and prints the result. `typed` at an interactive prompt:
+ * words may be abbreviated, # is no comment, and errors point at the word.
+ * An empty line is done at once.
+ */
+enum mmp_status run_line(struct mmp *mmp, const char *line, bool typed);
+
+/* Whether a line may be kept in a history: it isn't if what was typed may be a
+   secret in the wrong place. */
+bool run_may_be_kept(const struct mmp *mmp, const char *line);
+
+#endif

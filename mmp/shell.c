@@ -1,0 +1,331 @@
+/*
+ * The interactive shell: libedit's line editing, history, Tab and ?.
+ *
+ * libedit calls back with its EditLine only; what belongs to it is its client
+ * data, struct shell.
+ */
+#include "mmp/shell.h"
+
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <histedit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/strutil.h"
+#include "common/words.h"
+#include "common/xmalloc.h"
+#include "mmp/complete.h"
+#include "mmp/run.h"
+
+#define HISTORY_LINES 500
+#define HISTORY_BYTES (256 * 1024)
+#define LIST_WIDTH 78
+
+struct shell {
+	struct mmp *mmp;
+	EditLine *el;
+	History *history;
+	char *history_path; /* NULL: not kept */
+	char *prompt;
+};
+
+static struct shell *
+shell_of(EditLine *el)
+{
+	struct shell *shell = NULL;
+
+	el_get(el, EL_CLIENTDATA, &shell);
+	return shell;
+}
+
+static char *
+prompt_cb(EditLine *el)
+{
+	return shell_of(el)->prompt;
+}
+
+/* ---- history ----------------------------------------------------------- */
+
+static void
+history_add(struct shell *shell, const char *line)
+{
+	HistEvent event;
+
+	history(shell->history, &event, H_ENTER, line);
+}
+
+static void
+history_load(struct shell *shell)
+{
+	char *text, *rest, *line;
+	size_t len;
+
+	if (shell->history_path == NULL)
+		return;
+	text = rest = file_read(shell->history_path, HISTORY_BYTES, &len);
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			history_add(shell, line);
+	free(text);
+}
+
+/* Keeps a line for the next session. The file grows by a line a command, and
+   is begun anew when it has become too long to load. */
+static void
+history_keep(struct shell *shell, const char *line)
+{
+	struct stat st;
+	char *text;
+	int fd, len;
+
+	if (shell->history_path == NULL)
+		return;
+	fd = open(shell->history_path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size > HISTORY_BYTES / 2 &&
+	    ftruncate(fd, 0) != 0)
+		st.st_size = 0;
+	len = xasprintf(&text, "%s\n", line);
+	/* A history that can't be kept is no reason for a message. */
+	if (write(fd, text, (size_t)len) < 0)
+		shell->history_path[0] = '\0';
+	free(text);
+	close(fd);
+}
+
+/* ---- keys -------------------------------------------------------------- */
+
+/* The line up to the cursor; the caller frees. */
+static char *
+line_before_cursor(EditLine *el)
+{
+	const LineInfo *info = el_line(el);
+
+	return xstrndup(info->buffer, (size_t)(info->cursor - info->buffer));
+}
+
+static void
+print_candidates(const struct candidates *c)
+{
+	size_t width = 0, columns, rows;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (strlen(c->at[i]) > width)
+			width = strlen(c->at[i]);
+	columns = LIST_WIDTH / (width + 2);
+	columns = columns == 0 ? 1 : columns;
+	rows = (c->count + columns - 1) / columns;
+	fputc('\n', stdout);
+	for (size_t row = 0; row < rows; row++) {
+		for (size_t i = row; i < c->count; i += rows) {
+			fputs(c->at[i], stdout);
+			if (i + rows < c->count)
+				printf("%*s",
+				    (int)(width + 2 - strlen(c->at[i])), "");
+		}
+		fputc('\n', stdout);
+	}
+	fflush(stdout);
+}
+
+/* The number of characters in the last bytes of a text. */
+static int
+characters(const char *text, size_t bytes)
+{
+	int count = 0;
+
+	for (text += strlen(text) - bytes; *text != '\0'; text++)
+		count += (*text & 0xc0) != 0x80;
+	return count;
+}
+
+/* Puts a text where the word before the cursor is. */
+static void
+replace(EditLine *el, const char *line, size_t typed, const char *text)
+{
+	if (typed > 0)
+		el_deletestr(el, characters(line, typed));
+	el_insertstr(el, text);
+}
+
+/* Completes as far as all candidates agree; true if that is further. */
+static bool
+complete_common(EditLine *el, const char *line, const struct candidates *c)
+{
+	size_t common = candidates_common(c);
+	char *text = xstrndup(c->at[0], common);
+	char *quoted = complete_quoted(text);
+	bool open = *quoted != *text && c->count > 1, further;
+
+	if (open)
+		quoted[strlen(quoted) - 1] = '\0';
+	further = strlen(quoted) > c->typed;
+	if (further || c->count == 1)
+		replace(el, line, c->typed, quoted);
+	if (c->count == 1 && !str_ends(text, ":"))
+		el_insertstr(el, " ");
+	free(quoted);
+	free(text);
+	return further || c->count == 1;
+}
+
+static unsigned char
+tab_cb(EditLine *el, int key)
+{
+	char *line = line_before_cursor(el);
+	unsigned char rc = CC_REFRESH;
+	struct candidates c;
+
+	(void)key;
+	complete_line(shell_of(el)->mmp, line, &c);
+	if (c.count == 0) {
+		rc = CC_REFRESH_BEEP;
+	} else if (!complete_common(el, line, &c)) {
+		print_candidates(&c);
+		rc = CC_REDISPLAY;
+	}
+	candidates_clear(&c);
+	free(line);
+	return rc;
+}
+
+/* Inside quotes a ? is one. */
+static unsigned char
+help_cb(EditLine *el, int key)
+{
+	char *line = line_before_cursor(el), text[2] = { (char)key, '\0' };
+	unsigned char rc = CC_REDISPLAY;
+	struct buf help = { 0 };
+	struct words words;
+
+	if (words_split(line, false, true, &words, NULL) != 0 ||
+	    words.quote != '\0') {
+		el_insertstr(el, text);
+		rc = CC_REFRESH;
+	} else {
+		complete_help(shell_of(el)->mmp, line, &help);
+		printf("?\n%s", buf_str(&help));
+		fflush(stdout);
+	}
+	words_clear(&words);
+	buf_clear(&help);
+	free(line);
+	return rc;
+}
+
+/* Ctrl-C drops the line and gives a fresh prompt. */
+static unsigned char
+cancel_cb(EditLine *el, int key)
+{
+	const LineInfo *info = el_line(el);
+	int right =
+	    characters(info->cursor, (size_t)(info->lastchar - info->cursor));
+
+	(void)key;
+	el_cursor(el, right);
+	info = el_line(el);
+	fputs("^C\n", stdout);
+	fflush(stdout);
+	el_deletestr(el,
+	    characters(info->buffer, (size_t)(info->lastchar - info->buffer)));
+	return CC_REDISPLAY;
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
+static void
+interrupt_cb(int sig)
+{
+	(void)sig;
+}
+
+/* While a command runs, Ctrl-C ends its wait (EINTR), not the shell. */
+static void
+catch_interrupt(void)
+{
+	struct sigaction action = { .sa_handler = interrupt_cb };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+}
+
+static void
+open_editor(struct shell *shell)
+{
+	HistEvent event;
+
+	shell->history = history_init();
+	history(shell->history, &event, H_SETSIZE, HISTORY_LINES);
+	history(shell->history, &event, H_SETUNIQUE, 1);
+	shell->el = el_init("mmp", stdin, stdout, stderr);
+	if (shell->history == NULL || shell->el == NULL)
+		return;
+	el_set(shell->el, EL_CLIENTDATA, shell);
+	el_set(shell->el, EL_PROMPT, prompt_cb);
+	el_set(shell->el, EL_EDITOR, "emacs");
+	el_set(shell->el, EL_SIGNAL, 0);
+	el_set(shell->el, EL_HIST, history, shell->history);
+	/* Ctrl-C is a key at the prompt, and a signal elsewhere. */
+	el_set(shell->el, EL_SETTY, "-d", "-isig", NULL);
+	el_set(shell->el, EL_ADDFN, "mmp-complete", "Complete", tab_cb);
+	el_set(shell->el, EL_ADDFN, "mmp-help", "What may come next", help_cb);
+	el_set(shell->el, EL_ADDFN, "mmp-cancel", "Drop the line", cancel_cb);
+	el_set(shell->el, EL_BIND, "^I", "mmp-complete", NULL);
+	el_set(shell->el, EL_BIND, "?", "mmp-help", NULL);
+	el_set(shell->el, EL_BIND, "^C", "mmp-cancel", NULL);
+	el_set(shell->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+}
+
+static void
+read_lines(struct shell *shell)
+{
+	const char *line;
+	char *copy;
+	int count;
+
+	while (!shell->mmp->leave) {
+		el_resize(shell->el);
+		line = el_gets(shell->el, &count);
+		if (line == NULL || count <= 0)
+			break;
+		copy = xstrndup(line, strcspn(line, "\n"));
+		if (run_may_be_kept(shell->mmp, copy)) {
+			history_add(shell, copy);
+			history_keep(shell, copy);
+		}
+		run_line(shell->mmp, copy, true);
+		free(copy);
+	}
+	if (!shell->mmp->leave)
+		fputc('\n', stdout);
+}
+
+int
+shell_run(struct mmp *mmp)
+{
+	struct shell shell = { .mmp = mmp };
+	const char *home = getenv("HOME");
+
+	catch_interrupt();
+	if (home != NULL && *home == '/')
+		xasprintf(&shell.history_path, "%s/.mmp_history", home);
+	xasprintf(&shell.prompt, "%s> ", mmp->hostname);
+	open_editor(&shell);
+	if (shell.el != NULL && shell.history != NULL) {
+		history_load(&shell);
+		read_lines(&shell);
+	}
+	if (shell.el != NULL)
+		el_end(shell.el);
+	if (shell.history != NULL)
+		history_end(shell.history);
+	free(shell.prompt);
+	free(shell.history_path);
+	return MMP_DONE;
+}
