@@ -21,7 +21,8 @@ struct varlink_client *varlink_client_open(
 void varlink_client_free(struct varlink_client *client);
 
 /*
- * Calls a method by its full name; takes `parameters` (NULL: none). 0 and the
+ * Calls a method by its full name; takes `parameters` (NULL: none) and
+ * zeroes their texts, since one may be a secret. 0 and the
  * answer, which the caller releases; or the code and text of the refusal, or
  * RES_UNREACHABLE, RES_TIMEOUT or RES_IO: the connection is of no use then.
  * With a callback the call asks for `more`: the callback gets all answers but

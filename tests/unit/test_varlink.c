@@ -308,7 +308,7 @@ a_call_is_answered(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(ask(*state, "im.test.Test.Echo",
-				     json_incref(params), &result, &e),
+				     json_deep_copy(params), &result, &e),
 		    0);
 		assert_true(json_equal(params, result));
 		json_decref(result);
