@@ -18,13 +18,17 @@ struct store;
 struct event_base;
 struct ssl_st;
 
-enum raft_role { RAFT_ROLE_NONE, RAFT_ROLE_FOLLOWER, RAFT_ROLE_CANDIDATE,
-	RAFT_ROLE_LEADER };
+enum raft_role {
+	RAFT_ROLE_NONE,
+	RAFT_ROLE_FOLLOWER,
+	RAFT_ROLE_CANDIDATE,
+	RAFT_ROLE_LEADER
+};
 
 struct raft_node_config {
-	const char *dir;      /* holds raft.db */
-	uint32_t id;          /* Raft id, never reused */
-	bool bootstrap;       /* fresh: make this the one voter */
+	const char *dir; /* holds raft.db */
+	uint32_t id;     /* Raft id, never reused */
+	bool bootstrap;  /* fresh: make this the one voter */
 	uint32_t election_ms, heartbeat_ms, tick_ms;
 };
 
@@ -40,11 +44,11 @@ struct raft_node_callbacks {
 	/* Role, term or known leader (0: none) has changed. Leader only after
 	 * its barrier has committed and everything before it is applied by the
 	 * store. */
-	void (*role)(void *arg, enum raft_role role, uint64_t term,
-	    uint32_t leader);
+	void (*role)(
+	    void *arg, enum raft_role role, uint64_t term, uint32_t leader);
 	/* The configuration has changed (committed). */
-	void (*members)(void *arg, const struct raft_member *members,
-	    size_t count);
+	void (*members)(
+	    void *arg, const struct raft_member *members, size_t count);
 	/* A proposal got lost: leadership was lost before it committed; it may
 	 * or may not come back as applied. */
 	void (*lost)(void *arg, uint64_t tag);
@@ -81,10 +85,10 @@ void raft_node_set_leading(struct raft_node *rn, bool allowed);
 /* Configuration changes, one at a time, on the leader; `done` on the main
  * loop. add: in, caught up, voter. */
 typedef void (*raft_node_done)(void *arg, int code, const char *text);
-void raft_node_add(struct raft_node *rn, uint32_t id, raft_node_done done,
-    void *arg);
-void raft_node_remove(struct raft_node *rn, uint32_t id, raft_node_done done,
-    void *arg);
+void raft_node_add(
+    struct raft_node *rn, uint32_t id, raft_node_done done, void *arg);
+void raft_node_remove(
+    struct raft_node *rn, uint32_t id, raft_node_done done, void *arg);
 void raft_node_transfer(struct raft_node *rn, uint32_t id /* 0: any */,
     raft_node_done done, void *arg);
 
@@ -99,15 +103,15 @@ void raft_node_connection(struct raft_node *rn, uint32_t id, bool dialled,
 
 /* Which servers the Raft thread wants a connection to is asked on the main
  * loop through this callback, set once: peer.c dials. */
-void raft_node_set_dialler(struct raft_node *rn,
-    void (*dial)(void *arg, uint32_t id), void *arg);
+void raft_node_set_dialler(
+    struct raft_node *rn, void (*dial)(void *arg, uint32_t id), void *arg);
 
 /* What the status shows. */
 struct raft_peer_state {
 	uint32_t id;
 	uint64_t heard_ms; /* ms since anything came; UINT64_MAX never */
 };
-size_t raft_node_peers(struct raft_node *rn, struct raft_peer_state *out,
-    size_t max);
+size_t raft_node_peers(
+    struct raft_node *rn, struct raft_peer_state *out, size_t max);
 
 #endif

@@ -1,0 +1,581 @@
+/*
+ * Raft servers under virtual time: what the library alone doesn't give.
+ * tests/lib/raft_sim checks at each millisecond that one server at most holds
+ * a lease, and that all apply the same.
+ */
+#include "xmppd/cluster/raft_core.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/raft_sim.h"
+#include "xmppd/cluster/raft_lease.h"
+
+static void
+done(void *arg, int code, const char *text)
+{
+	(void)text;
+	*(int *)arg = code;
+}
+
+static bool
+holds_lease(struct raft_sim *s, unsigned i)
+{
+	const struct raft_sim_node *n = raft_sim_node(s, i);
+
+	return n->lease_until >
+	    n->offset + raft_sim_now(s) * (1000 + n->rate) / 1000;
+}
+
+static void
+a_single_voter_leads_at_once(void **state)
+{
+	struct raft_sim *s = raft_sim_new(1);
+
+	(void)state;
+	raft_sim_start(s, 0, true);
+	assert_int_equal(raft_sim_leader(s), 0);
+	assert_int_equal(raft_sim_node(s, 0)->lease_until, RAFT_LEASE_FOREVER);
+	assert_int_equal(raft_sim_node(s, 0)->member_count, 1);
+	raft_sim_propose(s, 0, "one");
+	assert_int_equal(raft_sim_has(s, 0, "one"), 1);
+	raft_sim_free(s);
+}
+
+static void
+what_was_committed_survives_a_restart(void **state)
+{
+	struct raft_sim *s = raft_sim_new(2);
+	uint64_t term;
+
+	(void)state;
+	raft_sim_start(s, 0, true);
+	raft_sim_propose(s, 0, "one");
+	term = raft_sim_node(s, 0)->term;
+	raft_sim_crash(s, 0);
+	assert_int_equal(raft_sim_has(s, 0, "one"), 0);
+	raft_sim_start(s, 0, true);
+	assert_int_equal(raft_sim_has(s, 0, "one"), 1);
+	assert_true(raft_sim_node(s, 0)->term > term);
+	raft_sim_free(s);
+}
+
+static void
+a_follower_refuses_proposals(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(3, 3);
+
+	(void)state;
+	raft_sim_propose(s, 1, "no");
+	assert_int_equal(raft_sim_node(s, 1)->lost, 1);
+	raft_sim_propose(s, 0, "yes");
+	raft_sim_run(s, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(raft_sim_has(s, i, "yes"), 1);
+		assert_int_equal(raft_sim_has(s, i, "no"), 0);
+		assert_int_equal(raft_sim_node(s, i)->leader, 1);
+		assert_int_equal(raft_sim_node(s, i)->member_count, 3);
+	}
+	raft_sim_free(s);
+}
+
+static void
+a_dead_leader_is_replaced_within_a_second(void **state)
+{
+	struct raft_sim *s;
+	uint64_t start, worst = 0;
+	int leader;
+
+	(void)state;
+	for (uint64_t seed = 10; seed < 30; seed++) {
+		s = raft_sim_cluster(seed, 3);
+		raft_sim_propose(s, 0, "before");
+		raft_sim_run(s, 20);
+		raft_sim_crash(s, 0);
+		start = raft_sim_now(s);
+		leader = raft_sim_await_leader(s, 2000);
+		assert_true(leader > 0);
+		if (raft_sim_now(s) - start > worst)
+			worst = raft_sim_now(s) - start;
+		raft_sim_propose(s, (unsigned)leader, "after");
+		raft_sim_run(s, 100);
+		assert_int_equal(raft_sim_has(s, 1, "before"), 1);
+		assert_int_equal(raft_sim_has(s, 2, "after"), 1);
+		raft_sim_free(s);
+	}
+	assert_in_range(worst, 1, 1000);
+}
+
+static void
+a_leader_that_is_cut_off_loses_its_lease_first(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(4, 3);
+	uint64_t start;
+	int leader;
+
+	(void)state;
+	assert_true(holds_lease(s, 0));
+	raft_sim_cut(s, 0, 1, true);
+	raft_sim_cut(s, 0, 2, true);
+	start = raft_sim_now(s);
+	while (holds_lease(s, 0))
+		raft_sim_run(s, 1);
+	assert_in_range(raft_sim_now(s) - start, 150, RAFT_SIM_ELECTION);
+	raft_sim_propose(s, 0, "nowhere");
+	raft_sim_run(s, 2000);
+	assert_int_equal(raft_sim_node(s, 0)->lost, 1);
+	leader = raft_sim_leader(s);
+	assert_true(leader > 0 && holds_lease(s, (unsigned)leader));
+	raft_sim_cut(s, 0, 1, false);
+	raft_sim_cut(s, 0, 2, false);
+	raft_sim_run(s, 500);
+	/* With pre-vote its return disturbs nobody. */
+	assert_int_equal(raft_sim_leader(s), leader);
+	assert_int_equal(raft_sim_has(s, 0, "nowhere"), 0);
+	raft_sim_free(s);
+}
+
+static void
+a_hand_over_takes_milliseconds_and_drops_the_lease(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(5, 3);
+	uint64_t start;
+	int code = 1;
+
+	(void)state;
+	start = raft_sim_now(s);
+	raft_core_transfer(raft_sim_node(s, 0)->core, 3, done, &code);
+	assert_false(holds_lease(s, 0));
+	while (raft_sim_leader(s) != 2 && raft_sim_now(s) < start + 100)
+		raft_sim_run(s, 1);
+	assert_int_equal(raft_sim_leader(s), 2);
+	assert_in_range(raft_sim_now(s) - start, 1, 60);
+	raft_sim_run(s, 50);
+	assert_int_equal(code, RES_OK);
+	assert_true(holds_lease(s, 2));
+	raft_sim_free(s);
+}
+
+static void
+a_hand_over_to_one_who_is_gone_makes_room_for_an_election(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(6, 3);
+	uint64_t term = raft_sim_node(s, 0)->term;
+	int code = 1;
+
+	(void)state;
+	raft_sim_crash(s, 2);
+	raft_core_transfer(raft_sim_node(s, 0)->core, 3, done, &code);
+	raft_sim_run(s, 500);
+	assert_int_equal(code, RES_TIMEOUT);
+	assert_false(holds_lease(s, 0) && raft_sim_node(s, 0)->term == term);
+	raft_sim_run(s, 1500);
+	assert_true(raft_sim_leader(s) >= 0);
+	assert_true(raft_sim_node(s, 0)->term > term);
+	raft_sim_free(s);
+}
+
+static void
+one_that_does_not_wish_to_lead_hands_over_and_never_leads(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(7, 3);
+
+	(void)state;
+	raft_core_set_leading(raft_sim_node(s, 0)->core, false);
+	raft_sim_run(s, 200);
+	assert_true(raft_sim_leader(s) > 0);
+	for (int i = 0; i < 6; i++) {
+		unsigned other = (unsigned)raft_sim_leader(s);
+
+		raft_sim_crash(s, other);
+		assert_int_equal(raft_sim_await_leader(s, 3000), 3 - other);
+		raft_sim_start(s, other, false);
+		raft_sim_run(s, 500);
+	}
+	raft_sim_free(s);
+}
+
+static void
+who_alone_has_the_newest_entry_leads_until_another_has_it(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(8, 3);
+	int leader;
+
+	(void)state;
+	/* 1 gets the entry, 2 doesn't; 1 doesn't wish to lead; 0 dies. */
+	raft_core_set_leading(raft_sim_node(s, 1)->core, false);
+	raft_sim_run(s, 100);
+	raft_sim_cut(s, 0, 2, true);
+	raft_sim_cut(s, 1, 2, true);
+	raft_sim_propose(s, 0, "precious");
+	raft_sim_run(s, 30);
+	assert_int_equal(raft_sim_has(s, 0, "precious"), 1);
+	raft_sim_crash(s, 0);
+	raft_sim_cut(s, 1, 2, false);
+	leader = raft_sim_await_leader(s, 5000);
+	assert_int_equal(leader, 2);
+	assert_int_equal(raft_sim_has(s, 2, "precious"), 1);
+	raft_sim_free(s);
+}
+
+static void
+if_none_wishes_to_lead_one_does_until_somebody_wishes(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(9, 3);
+	int leader;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		raft_core_set_leading(raft_sim_node(s, i)->core, false);
+	raft_sim_run(s, 3000);
+	leader = raft_sim_leader(s);
+	assert_true(leader >= 0);
+	raft_sim_propose(s, (unsigned)leader, "still");
+	raft_sim_run(s, 100);
+	assert_int_equal(raft_sim_has(s, 0, "still"), 1);
+	leader = (leader + 1) % 3;
+	raft_core_set_leading(raft_sim_node(s, (unsigned)leader)->core, true);
+	raft_sim_run(s, 300);
+	assert_int_equal(raft_sim_leader(s), leader);
+	raft_sim_free(s);
+}
+
+static void
+a_restarted_server_does_not_vote_for_one_election_time_out(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(11, 3);
+	uint64_t start;
+
+	(void)state;
+	/* Who could be elected needs the vote of the one that restarts. */
+	raft_sim_crash(s, 0);
+	raft_sim_run(s, 250);
+	raft_sim_crash(s, 2);
+	raft_sim_start(s, 2, false);
+	start = raft_sim_now(s);
+	assert_true(raft_sim_await_leader(s, 3000) > 0);
+	assert_true(raft_sim_now(s) - start >= RAFT_SIM_ELECTION * 95 / 100);
+	raft_sim_free(s);
+}
+
+static void
+markers_keep_the_log_short(void **state)
+{
+	struct raft_sim *s = raft_sim_new(12);
+	char text[16];
+
+	(void)state;
+	raft_sim_settings(s, 16, 4);
+	raft_sim_start(s, 0, true);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		raft_sim_propose(s, 0, text);
+		raft_sim_run(s, 20);
+	}
+	raft_sim_run(s, 200);
+	/* The marker was taken only once the state was synced. */
+	assert_true(raft_sim_node(s, 0)->synced > 50);
+	raft_sim_crash(s, 0);
+	assert_true(raft_sim_has(s, 0, "<40>"));
+	assert_false(raft_sim_has(s, 0, "<99>"));
+	raft_sim_start(s, 0, true);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		assert_int_equal(raft_sim_has(s, 0, text), 1);
+	}
+	raft_sim_free(s);
+}
+
+static void
+one_that_lags_gets_a_copy_before_the_marker(void **state)
+{
+	struct raft_sim *s = raft_sim_new(13);
+	char text[16];
+
+	(void)state;
+	raft_sim_settings(s, 16, 4);
+	raft_sim_start(s, 0, true);
+	for (unsigned i = 1; i < 3; i++) {
+		raft_sim_start(s, i, false);
+		raft_sim_add(s, i, 3000);
+	}
+	raft_sim_crash(s, 2);
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		raft_sim_propose(s, 0, text);
+		raft_sim_run(s, 20);
+	}
+	raft_sim_copy_delay(s, 700);
+	raft_sim_start(s, 2, false);
+	raft_sim_run(s, 300);
+	assert_int_equal(raft_sim_leader(s), 0);
+	assert_int_equal(raft_sim_has(s, 2, "<59>"), 0);
+	assert_true(holds_lease(s, 0));
+	for (unsigned i = 60; i < 90; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		raft_sim_propose(s, 0, text);
+		raft_sim_run(s, 20);
+	}
+	raft_sim_run(s, 1000);
+	assert_true(raft_sim_equal(s, 0, 2));
+	/* And its disk agrees. */
+	raft_sim_crash(s, 2);
+	raft_sim_start(s, 2, false);
+	raft_sim_run(s, 500);
+	assert_true(raft_sim_equal(s, 0, 2));
+	raft_sim_free(s);
+}
+
+static void
+a_new_server_is_given_a_copy_and_becomes_a_voter(void **state)
+{
+	struct raft_sim *s = raft_sim_new(14);
+	const struct raft_sim_node *n;
+	char text[16];
+
+	(void)state;
+	raft_sim_settings(s, 16, 4);
+	raft_sim_start(s, 0, true);
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		raft_sim_propose(s, 0, text);
+		raft_sim_run(s, 20);
+	}
+	raft_sim_copy_delay(s, 8000);
+	raft_sim_start(s, 1, false);
+	raft_sim_add(s, 1, 12000);
+	raft_sim_run(s, 100);
+	assert_true(raft_sim_equal(s, 0, 1));
+	n = raft_sim_node(s, 1);
+	assert_int_equal(n->member_count, 2);
+	assert_true(n->members[0].voter && n->members[1].voter);
+	raft_sim_free(s);
+}
+
+static void
+a_removed_server_is_gone_and_the_rest_goes_on(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(15, 3);
+	int code = 1;
+
+	(void)state;
+	raft_sim_crash(s, 1);
+	raft_core_remove(raft_sim_node(s, 0)->core, 2, done, &code);
+	raft_sim_run(s, 200);
+	assert_int_equal(code, RES_OK);
+	assert_int_equal(raft_sim_node(s, 2)->member_count, 2);
+	code = 1;
+	raft_core_remove(raft_sim_node(s, 0)->core, 1, done, &code);
+	raft_sim_run(s, 200);
+	assert_int_equal(code, RES_STATE);
+	code = 1;
+	raft_core_remove(raft_sim_node(s, 0)->core, 3, done, &code);
+	raft_sim_run(s, 200);
+	assert_int_equal(code, RES_OK);
+	assert_int_equal(raft_sim_node(s, 0)->lease_until, RAFT_LEASE_FOREVER);
+	raft_sim_propose(s, 0, "alone");
+	assert_int_equal(raft_sim_has(s, 0, "alone"), 1);
+	raft_sim_free(s);
+}
+
+/*
+ * Traps: a change that never committed is rolled back on a follower whose
+ * entry with the configuration before it is gone from its log; also when that
+ * follower has restarted in between.
+ */
+static void
+an_uncommitted_change_is_rolled_back(void **state)
+{
+	for (unsigned restart = 0; restart < 2; restart++) {
+		struct raft_sim *s = raft_sim_new(16 + restart);
+		int code = 1, leader;
+		char text[16];
+
+		(void)state;
+		raft_sim_settings(s, 8, 2);
+		raft_sim_start(s, 0, true);
+		for (unsigned i = 1; i < 3; i++) {
+			raft_sim_start(s, i, false);
+			raft_sim_add(s, i, 3000);
+		}
+		for (unsigned i = 0; i < 40; i++) {
+			snprintf(text, sizeof(text), "<%u>", i);
+			raft_sim_propose(s, 0, text);
+			raft_sim_run(s, 20);
+		}
+		/* 0 alone has the change, and is cut off. */
+		raft_sim_cut(s, 0, 1, true);
+		raft_sim_cut(s, 0, 2, true);
+		raft_core_add(raft_sim_node(s, 0)->core, 4, done, &code);
+		raft_sim_run(s, 2000);
+		assert_int_equal(code, RES_NO_LEADER);
+		leader = raft_sim_leader(s);
+		assert_true(leader > 0);
+		if (restart) {
+			raft_sim_crash(s, 0);
+			raft_sim_start(s, 0, false);
+		}
+		raft_sim_propose(s, (unsigned)leader, "another");
+		raft_sim_run(s, 50);
+		raft_sim_cut(s, 0, 1, false);
+		raft_sim_cut(s, 0, 2, false);
+		raft_sim_run(s, 1000);
+		assert_int_equal(raft_sim_has(s, 0, "another"), 1);
+		/* Who believed in four servers couldn't lead two. */
+		raft_sim_crash(s, (unsigned)leader);
+		assert_true(raft_sim_await_leader(s, 5000) >= 0);
+		code = raft_sim_leader(s);
+		if (code != 0) {
+			int taken = 1;
+
+			raft_core_transfer(
+			    raft_sim_node(s, (unsigned)code)->core, 1, done,
+			    &taken);
+			raft_sim_run(s, 500);
+		}
+		assert_int_equal(raft_sim_leader(s), 0);
+		assert_int_equal(raft_sim_node(s, 0)->member_count, 3);
+		raft_sim_free(s);
+	}
+}
+
+/* ---- by chance ---------------------------------------------------------- */
+
+struct chaos {
+	struct raft_sim *s;
+	unsigned proposed;
+	char acknowledged[2000];
+};
+
+static void
+chaos_crash_or_start(struct raft_sim *s)
+{
+	unsigned i = (unsigned)raft_sim_random(s, 3);
+
+	if (raft_sim_node(s, i)->core != NULL)
+		raft_sim_crash(s, i);
+	else
+		raft_sim_start(s, i, false);
+}
+
+static void
+chaos_step(struct chaos *c)
+{
+	struct raft_sim *s = c->s;
+	unsigned a = (unsigned)raft_sim_random(s, 3);
+	unsigned b = (unsigned)raft_sim_random(s, 3);
+	int leader = raft_sim_leader(s);
+	char text[16];
+
+	switch (raft_sim_random(s, 12)) {
+	case 0:
+		chaos_crash_or_start(s);
+		break;
+	case 1:
+	case 2:
+		if (a != b)
+			raft_sim_cut(s, a, b, raft_sim_random(s, 2) == 0);
+		break;
+	case 3:
+		if (leader >= 0)
+			raft_core_transfer(
+			    raft_sim_node(s, (unsigned)leader)->core,
+			    raft_sim_random(s, 2) == 0 ? 0 : a + 1, NULL, NULL);
+		break;
+	case 4:
+		if (raft_sim_node(s, a)->core != NULL)
+			raft_core_set_leading(raft_sim_node(s, a)->core,
+			    raft_sim_random(s, 3) != 0);
+		break;
+	default:
+		if (leader < 0 || c->proposed >= sizeof(c->acknowledged))
+			break;
+		snprintf(text, sizeof(text), "<%u>", c->proposed);
+		raft_sim_propose(s, (unsigned)leader, text);
+		raft_sim_run(s, 15);
+		if (raft_sim_has(s, (unsigned)leader, text))
+			c->acknowledged[c->proposed] = 1;
+		c->proposed++;
+	}
+	raft_sim_run(s, (unsigned)raft_sim_random(s, 120));
+}
+
+static void
+chaos_end(struct chaos *c)
+{
+	struct raft_sim *s = c->s;
+	char text[16];
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (raft_sim_node(s, i)->core == NULL)
+			raft_sim_start(s, i, false);
+		raft_core_set_leading(raft_sim_node(s, i)->core, true);
+		raft_sim_cut(s, i, (i + 1) % 3, false);
+	}
+	raft_sim_run(s, 6000);
+	assert_true(raft_sim_leader(s) >= 0);
+	assert_true(raft_sim_equal(s, 0, 1) && raft_sim_equal(s, 0, 2));
+	for (unsigned i = 0; i < c->proposed; i++) {
+		snprintf(text, sizeof(text), "<%u>", i);
+		if (c->acknowledged[i] && raft_sim_has(s, 0, text) != 1)
+			fail_msg("%s was acknowledged and is lost", text);
+	}
+}
+
+static void
+whatever_happens_nothing_is_lost_and_one_leads(void **state)
+{
+	struct chaos c;
+	const char *from = getenv("RAFT_SEED"), *count = getenv("RAFT_SEEDS");
+	uint64_t seed = from == NULL ? 100 : strtoull(from, NULL, 10);
+	uint64_t end = seed + (count == NULL ? 12 : strtoull(count, NULL, 10));
+
+	(void)state;
+	for (; seed < end; seed++) {
+		memset(&c, 0, sizeof(c));
+		print_message("seed %llu\n", (unsigned long long)seed);
+		c.s = raft_sim_new(seed);
+		raft_sim_settings(c.s, 12, 4);
+		raft_sim_start(c.s, 0, true);
+		for (unsigned i = 1; i < 3; i++) {
+			raft_sim_start(c.s, i, false);
+			raft_sim_add(c.s, i, 3000);
+		}
+		for (unsigned i = 0; i < 150; i++)
+			chaos_step(&c);
+		chaos_end(&c);
+		raft_sim_free(c.s);
+	}
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test(name)
+	const struct CMUnitTest tests[] = {
+		T(a_single_voter_leads_at_once),
+		T(what_was_committed_survives_a_restart),
+		T(a_follower_refuses_proposals),
+		T(a_dead_leader_is_replaced_within_a_second),
+		T(a_leader_that_is_cut_off_loses_its_lease_first),
+		T(a_hand_over_takes_milliseconds_and_drops_the_lease),
+		T(a_hand_over_to_one_who_is_gone_makes_room_for_an_election),
+		T(one_that_does_not_wish_to_lead_hands_over_and_never_leads),
+		T(who_alone_has_the_newest_entry_leads_until_another_has_it),
+		T(if_none_wishes_to_lead_one_does_until_somebody_wishes),
+		T(a_restarted_server_does_not_vote_for_one_election_time_out),
+		T(markers_keep_the_log_short),
+		T(one_that_lags_gets_a_copy_before_the_marker),
+		T(a_new_server_is_given_a_copy_and_becomes_a_voter),
+		T(a_removed_server_is_gone_and_the_rest_goes_on),
+		T(an_uncommitted_change_is_rolled_back),
+		T(whatever_happens_nothing_is_lost_and_one_leads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

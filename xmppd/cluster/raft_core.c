@@ -1,0 +1,635 @@
+/*
+ * A Raft server: libraft, its state machine, and the guards that need to know
+ * the library's state. Each call from outside ends in settle(), which runs
+ * completions, looks at what has changed (the library tells no changes: trap
+ * 13) and does what follows, until nothing more does.
+ */
+#include "xmppd/cluster/raft_core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/raft_core_impl.h"
+#include "xmppd/cluster/raft_store.h"
+
+/* While a server is being given a copy of the state, the log that it will need
+ * is kept; but not for ever. */
+#define KEEP_FACTOR 16
+
+/* How many election time-outs a server that doesn't wish to lead lets the
+ * others try before it stands. */
+#define UNWILLING_FACTOR 3
+
+uint64_t
+raft_core_now(const struct raft_core *c)
+{
+	return c->hooks.now(c->hooks.arg);
+}
+
+/* The one end of a server whose disk or library has failed. */
+void
+raft_core_fail(struct raft_core *c, const char *why)
+{
+	if (c->dead)
+		return;
+	c->dead = true;
+	if (c->error != NULL)
+		error_set(c->error, RES_IO, "%s", why);
+	else
+		c->hooks.failed(c->hooks.arg, why);
+}
+
+unsigned
+raft_core_voters(const struct raft_core *c, uint32_t *out, unsigned max)
+{
+	const struct raft_configuration *conf = &c->raft.configuration;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < conf->n; i++)
+		if (conf->servers[i].role == RAFT_VOTER && n < max)
+			out[n++] = (uint32_t)conf->servers[i].id;
+	return n;
+}
+
+/* ---- the state machine -------------------------------------------------- */
+
+/*
+ * Trap 16: the library doesn't tell the index. It's in the entry, and it must
+ * be the one after last_applied.
+ */
+static int
+fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
+{
+	struct raft_core *c = fsm->data;
+	uint64_t index = raft_codec_index(buf->base, buf->len);
+
+	*result = NULL;
+	if (index != c->raft.last_applied + 1) {
+		raft_core_fail(c, "raft: an entry is not at its place");
+		return RAFT_CORRUPT;
+	}
+	c->last_command = index;
+	c->hooks.apply(c->hooks.arg, index,
+	    (const uint8_t *)buf->base + RAFT_INDEX_SIZE,
+	    buf->len - RAFT_INDEX_SIZE);
+	return 0;
+}
+
+/* Whether the log has to be kept as it is for now. */
+static bool
+marker_must_wait(struct raft_core *c)
+{
+	const struct raft *r = &c->raft;
+	const struct raft_store *s = raft_io_store(c->io);
+	uint64_t kept = raft_store_last(s) + 1 - raft_store_first(s);
+
+	/* 0.15.0 would note the uncommitted configuration in the snapshot. */
+	if (r->configuration_uncommitted_index != 0 ||
+	    c->change_saved > r->configuration_index)
+		return true;
+	return raft_lead_keeps_log(c) &&
+	    kept < (uint64_t)c->cfg.threshold * KEEP_FACTOR;
+}
+
+/*
+ * A marker: the state itself is in state.db. It's written once that is synced
+ * (raft_io's async_work waits for it), so this never blocks.
+ */
+static int
+fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+	struct raft_core *c = fsm->data;
+	struct raft_buffer *out;
+	struct buf marker = { 0 };
+
+	if (marker_must_wait(c))
+		return RAFT_BUSY;
+	out = raft_calloc(1, sizeof(*out));
+	if (out == NULL)
+		return RAFT_NOMEM;
+	out->base = raft_malloc(RAFT_INDEX_SIZE);
+	out->len = RAFT_INDEX_SIZE;
+	if (out->base == NULL) {
+		raft_free(out);
+		return RAFT_NOMEM;
+	}
+	raft_codec_put_index(&marker, c->last_command);
+	memcpy(out->base, marker.data, RAFT_INDEX_SIZE);
+	buf_clear(&marker);
+	*bufs = out;
+	*n_bufs = 1;
+	c->hooks.sync(c->hooks.arg);
+	return 0;
+}
+
+static int
+fsm_snapshot_async(
+    struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+	(void)fsm;
+	(void)bufs;
+	(void)n_bufs;
+	return 0;
+}
+
+/*
+ * Nothing is to be done where the state is as new as the marker, which raft_io
+ * has seen to when it came from a leader. At start it may not be: then the disk
+ * isn't the one that this server had.
+ */
+static int
+fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+	struct raft_core *c = fsm->data;
+	uint64_t index = raft_codec_index(buf->base, buf->len);
+	uint64_t have = c->hooks.synced(c->hooks.arg);
+	char why[160];
+
+	if (have < index) {
+		snprintf(why, sizeof(why),
+		    "state.db is older (%" PRIu64
+		    ") than the log's beginning (%" PRIu64
+		    "): remove this node from the cluster and join it anew",
+		    have, index);
+		raft_core_fail(c, why);
+		return RAFT_CORRUPT;
+	}
+	c->last_command = index;
+	raft_free(buf->base);
+	return 0;
+}
+
+/* ---- what raft_io asks -------------------------------------------------- */
+
+static uint64_t
+hook_now(void *arg)
+{
+	return raft_core_now(arg);
+}
+
+static int
+hook_random(void *arg, int min, int max)
+{
+	struct raft_core *c = arg;
+
+	return c->hooks.random(c->hooks.arg, min, max);
+}
+
+static bool
+hook_send(void *arg, uint32_t to, const void *frames, size_t len)
+{
+	struct raft_core *c = arg;
+
+	return !c->dead && c->hooks.send(c->hooks.arg, to, frames, len);
+}
+
+/*
+ * A server that doesn't wish to lead becomes a candidate as others do (this
+ * library's followers know no other way to forget a dead leader, and wouldn't
+ * vote for a new one), but asks for no votes for a while.
+ */
+static bool
+hook_allowed(void *arg, const struct raft_message *m)
+{
+	struct raft_core *c = arg;
+
+	if (m->type != RAFT_IO_REQUEST_VOTE || c->willing)
+		return true;
+	return c->candidate_since != 0 &&
+	    raft_core_now(c) - c->candidate_since >=
+	    (uint64_t)c->cfg.election_ms * UNWILLING_FACTOR;
+}
+
+static bool
+hook_willing(void *arg)
+{
+	const struct raft_core *c = arg;
+
+	return c->willing;
+}
+
+static void
+hook_answered(void *arg, uint32_t from, const struct raft_stamp *stamp)
+{
+	raft_lead_answered(arg, from, stamp);
+}
+
+static bool
+hook_has_state(void *arg, uint32_t to, uint64_t index)
+{
+	return raft_lead_has_state(arg, to, index);
+}
+
+static uint64_t
+hook_synced(void *arg)
+{
+	struct raft_core *c = arg;
+
+	return c->hooks.synced(c->hooks.arg);
+}
+
+static void
+hook_truncated(void *arg)
+{
+	struct raft_core *c = arg;
+
+	c->truncated = true;
+}
+
+static void
+hook_term(void *arg, uint64_t term)
+{
+	struct raft_core *c = arg;
+
+	c->hooks.term(c->hooks.arg, term);
+}
+
+static void
+hook_failed(void *arg, const char *why)
+{
+	raft_core_fail(arg, why);
+}
+
+/* ---- the configuration in force ----------------------------------------- */
+
+/* Sets index and configuration to what the log, or else the marker, has. */
+static int
+find_configuration(
+    struct raft_core *c, uint64_t before, uint64_t *index, struct buf *conf)
+{
+	struct raft_store *s = raft_io_store(c->io);
+	struct raft_store_marker m;
+	int rc = raft_store_newest(s, RAFT_CHANGE, before, index, conf);
+
+	if (rc != RES_OK || raft_store_get_marker(s, &m) != RES_OK)
+		return RES_IO;
+	if (m.index != 0 && m.conf_index >= *index) {
+		*index = m.conf_index;
+		buf_reset(conf);
+		buf_add(conf, m.conf.data, m.conf.len);
+	}
+	raft_store_marker_clear(&m);
+	return RES_OK;
+}
+
+/*
+ * Trap 11, and more: 0.15.0 rolls back an uncommitted configuration by looking
+ * for the one before in its log, where a snapshot may have dropped it; and
+ * after a restart it takes an uncommitted one for committed, and doesn't roll
+ * it back at all. So the library is kept from doing it, and after the log has
+ * been cut, and at the start, the configuration is set to what the disk says.
+ */
+static void
+set_configuration(struct raft_core *c)
+{
+	struct raft *r = &c->raft;
+	struct raft_configuration conf;
+	struct buf bytes = { 0 };
+	uint64_t index, before;
+
+	if (find_configuration(c, UINT64_MAX >> 1, &index, &bytes) != RES_OK)
+		goto out;
+	raft_configuration_init(&conf);
+	if (index != 0 &&
+	    raft_codec_configuration(bytes.data, bytes.len, &conf) != RES_OK) {
+		raft_core_fail(c, "raft: a configuration is malformed");
+		goto out;
+	}
+	raft_configuration_close(&r->configuration);
+	r->configuration = conf;
+	r->configuration_index = index;
+	r->configuration_uncommitted_index = 0;
+	if (index <= r->commit_index)
+		goto out;
+	r->configuration_uncommitted_index = index;
+	if (find_configuration(c, index, &before, &bytes) == RES_OK)
+		r->configuration_index = before;
+out:
+	buf_clear(&bytes);
+}
+
+/* ---- after each step ---------------------------------------------------- */
+
+static void
+report_members(struct raft_core *c)
+{
+	const struct raft *r = &c->raft;
+	struct raft_member members[RAFT_SERVERS_MAX];
+	size_t n = 0;
+
+	if (r->configuration_uncommitted_index != 0 ||
+	    r->configuration_index == c->members_index)
+		return;
+	c->members_index = r->configuration_index;
+	for (; n < r->configuration.n && n < RAFT_SERVERS_MAX; n++) {
+		members[n].id = (uint32_t)r->configuration.servers[n].id;
+		members[n].voter =
+		    r->configuration.servers[n].role == RAFT_VOTER;
+	}
+	c->hooks.members(c->hooks.arg, members, n);
+}
+
+/* A follower's leader is who has spoken in this very term. */
+static uint32_t
+known_leader(struct raft_core *c)
+{
+	const char *address;
+	raft_id id = 0;
+
+	raft_leader(&c->raft, &id, &address);
+	if (id == 0 || raft_io_leader(c->io, c->raft.current_term) != id)
+		return 0;
+	return (uint32_t)id;
+}
+
+static void
+report_role(struct raft_core *c)
+{
+	enum raft_role role = RAFT_ROLE_FOLLOWER;
+	uint32_t leader = 0;
+
+	if (c->dead)
+		role = RAFT_ROLE_NONE;
+	else if (c->ready)
+		role = RAFT_ROLE_LEADER;
+	else if (c->raft.state != RAFT_FOLLOWER)
+		role = RAFT_ROLE_CANDIDATE;
+	if (role == RAFT_ROLE_LEADER)
+		leader = c->cfg.id;
+	else if (role == RAFT_ROLE_FOLLOWER)
+		leader = known_leader(c);
+	if (role == c->role && leader == c->role_leader &&
+	    c->raft.current_term == c->role_term)
+		return;
+	c->role = role;
+	c->role_leader = leader;
+	c->role_term = c->raft.current_term;
+	c->hooks.role(c->hooks.arg, role, c->role_term, leader);
+}
+
+static void
+note_candidate(struct raft_core *c)
+{
+	if (c->raft.state != RAFT_CANDIDATE)
+		c->candidate_since = 0;
+	else if (c->candidate_since == 0)
+		c->candidate_since = raft_core_now(c);
+}
+
+static void
+settle(struct raft_core *c)
+{
+	do {
+		raft_io_drain(c->io);
+		/* Trap 10: the library falls silent without a word. */
+		if (!c->dead && c->raft.state == RAFT_UNAVAILABLE)
+			raft_core_fail(c, raft_errmsg(&c->raft));
+		if (c->dead)
+			break;
+		note_candidate(c);
+	} while (raft_lead(c) || raft_io_drain(c->io));
+	report_members(c);
+	report_role(c);
+	raft_lead_publish(c);
+}
+
+void
+raft_core_poll(struct raft_core *c)
+{
+	if (!c->dead)
+		settle(c);
+}
+
+/*
+ * 0.15.0 begins each further round of an election without asking for a
+ * pre-vote, and a server that was handed the leadership goes on disturbing
+ * leaders with that permission for as long as it's a candidate. A new round is
+ * a new election.
+ */
+static void
+renew_candidate(struct raft_core *c)
+{
+	struct raft *r = &c->raft;
+
+	if (r->state != RAFT_CANDIDATE ||
+	    raft_core_now(c) - r->election_timer_start <
+		r->candidate_state.randomized_election_timeout)
+		return;
+	r->candidate_state.disrupt_leader = false;
+	r->candidate_state.in_pre_vote = true;
+}
+
+void
+raft_core_tick(struct raft_core *c)
+{
+	if (c->dead)
+		return;
+	raft_io_drain(c->io);
+	renew_candidate(c);
+	raft_io_tick(c->io);
+	raft_lead_tick(c);
+	settle(c);
+}
+
+int
+raft_core_receive(
+    struct raft_core *c, uint32_t from, const void *data, size_t len)
+{
+	struct raft *r = &c->raft;
+	bool append =
+	    len > 0 && *(const uint8_t *)data == RAFT_IO_APPEND_ENTRIES;
+	int rc;
+
+	if (c->dead)
+		return RES_OK;
+	raft_io_drain(c->io);
+	/* See set_configuration(): while entries come in, the library knows
+	 * of nothing that it could roll back. */
+	c->truncated = false;
+	c->change_saved = append ? r->configuration_uncommitted_index : 0;
+	if (append)
+		r->configuration_uncommitted_index = 0;
+	rc = raft_io_receive(c->io, from, data, len);
+	if (c->truncated)
+		set_configuration(c);
+	else if (c->change_saved > r->configuration_index)
+		r->configuration_uncommitted_index = c->change_saved;
+	c->change_saved = 0;
+	settle(c);
+	return rc;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static int
+bootstrap(struct raft_core *c)
+{
+	struct raft_configuration conf;
+	const struct raft_store *s = raft_io_store(c->io);
+	int rv;
+
+	if (!c->cfg.bootstrap || raft_store_term(s) != 0)
+		return 0;
+	raft_configuration_init(&conf);
+	rv = raft_configuration_add(
+	    &conf, c->raft.id, c->raft.address, RAFT_VOTER);
+	if (rv == 0)
+		rv = raft_bootstrap(&c->raft, &conf);
+	raft_configuration_close(&conf);
+	return rv;
+}
+
+/* Whether nobody else has a vote, by what the disk says. */
+static bool
+is_sole_voter(struct raft_core *c)
+{
+	struct raft_configuration conf;
+	struct buf bytes = { 0 };
+	uint64_t index;
+	unsigned others = 0, self = 0;
+
+	if (find_configuration(c, UINT64_MAX >> 1, &index, &bytes) == RES_OK &&
+	    raft_codec_configuration(bytes.data, bytes.len, &conf) == RES_OK) {
+		for (unsigned i = 0; i < conf.n; i++)
+			if (conf.servers[i].role == RAFT_VOTER)
+				*(conf.servers[i].id == c->cfg.id ? &self
+								  : &others) +=
+				    1;
+		raft_configuration_close(&conf);
+	}
+	buf_clear(&bytes);
+	return self == 1 && others == 0;
+}
+
+/*
+ * 0.15.0 lets a single voter lead again in the term in which it led before it
+ * restarted; but what is named by its term must not get the same name twice.
+ */
+static int
+begin_term(struct raft_core *c)
+{
+	struct raft_store *s = raft_io_store(c->io);
+
+	if (raft_store_set_term(s, raft_store_term(s) + 1) != RES_OK ||
+	    raft_store_set_vote(s, c->cfg.id) != RES_OK)
+		return RAFT_IOERR;
+	return 0;
+}
+
+static int
+start(struct raft_core *c)
+{
+	char address[16];
+	bool sole;
+	int rv;
+
+	snprintf(address, sizeof(address), "%" PRIu32, c->cfg.id);
+	rv =
+	    raft_init(&c->raft, raft_io_of(c->io), &c->fsm, c->cfg.id, address);
+	if (rv != 0)
+		return rv;
+	c->started = true;
+	raft_set_election_timeout(&c->raft, c->cfg.election_ms);
+	raft_set_heartbeat_timeout(&c->raft, c->cfg.heartbeat_ms);
+	raft_set_snapshot_threshold(&c->raft, c->cfg.threshold);
+	raft_set_snapshot_trailing(&c->raft, c->cfg.trailing);
+	/* Without it a restarted server disturbs the leader. */
+	raft_set_pre_vote(&c->raft, true);
+	rv = bootstrap(c);
+	sole = is_sole_voter(c);
+	if (rv == 0 && sole)
+		rv = begin_term(c);
+	if (rv == 0)
+		rv = raft_start(&c->raft);
+	if (rv != 0)
+		return rv;
+	if (!sole)
+		raft_io_quiet_until(
+		    c->io, raft_core_now(c) + c->cfg.election_ms);
+	if (c->raft.state == RAFT_FOLLOWER)
+		set_configuration(c);
+	return 0;
+}
+
+static void
+make(struct raft_core *c)
+{
+	c->fsm = (struct raft_fsm){ .version = 3,
+		.data = c,
+		.apply = fsm_apply,
+		.snapshot = fsm_snapshot,
+		.restore = fsm_restore,
+		.snapshot_async = fsm_snapshot_async };
+	c->willing = true;
+	c->members_index = UINT64_MAX;
+	c->batch = raft_batch_new();
+	c->changes = raft_changes_new();
+	c->lease = raft_lease_new(c->cfg.election_ms);
+}
+
+struct raft_core *
+raft_core_new(const struct raft_core_config *cfg,
+    const struct raft_core_hooks *hooks, struct error *e)
+{
+	struct raft_core *c = xcalloc(1, sizeof(*c));
+	struct raft_io_hooks io = { .arg = c,
+		.now = hook_now,
+		.random = hook_random,
+		.send = hook_send,
+		.allowed = hook_allowed,
+		.willing = hook_willing,
+		.answered = hook_answered,
+		.has_state = hook_has_state,
+		.synced = hook_synced,
+		.truncated = hook_truncated,
+		.term = hook_term,
+		.failed = hook_failed };
+	struct error local = { 0 };
+	int rv = RAFT_IOERR;
+
+	c->cfg = *cfg;
+	c->hooks = *hooks;
+	make(c);
+	c->error = &local;
+	c->io = raft_io_new(cfg->dir, &io, &local);
+	if (c->io != NULL)
+		rv = start(c);
+	if (rv != 0 && local.code == RES_OK)
+		error_set(&local, RES_IO, "raft: %s", raft_strerror(rv));
+	c->error = NULL;
+	if (local.code != RES_OK) {
+		c->dead = true;
+		error_set(e, local.code, "%s", local.text);
+		raft_core_free(c);
+		return NULL;
+	}
+	c->hooks.term(c->hooks.arg, c->raft.current_term);
+	settle(c);
+	return c;
+}
+
+static void
+closed(struct raft *r)
+{
+	(void)r;
+}
+
+void
+raft_core_free(struct raft_core *c)
+{
+	if (c == NULL)
+		return;
+	c->dead = true;
+	if (c->started)
+		raft_close(&c->raft, closed);
+	raft_io_free(c->io);
+	raft_batch_free(c->batch);
+	raft_changes_free(c->changes);
+	raft_lease_free(c->lease);
+	free(c->followers);
+	free(c);
+}
