@@ -151,26 +151,16 @@ check_account(const char *text, struct error *error)
 	return 0;
 }
 
-static int
-check_ip(const char *text, struct error *error)
-{
-	struct in6_addr out;
-
-	if (inet_pton(AF_INET, text, &out) != 1 &&
-	    inet_pton(AF_INET6, text, &out) != 1)
-		return error_set(error, RES_INVALID, "not an IP address");
-	return 0;
-}
-
 /* "host", "host:port", "address", "[address]:port" */
 static bool
-is_host_port(const char *text)
+is_host_port(const char *text, bool *numeric)
 {
 	char host[DOMAIN_MAX_LEN + 3];
 	const char *port = NULL, *end = text + strlen(text);
 	struct in6_addr out;
 	uint64_t value;
 
+	*numeric = true;
 	if (inet_pton(AF_INET6, text, &out) == 1)
 		return true;
 	if (*text == '[') {
@@ -193,13 +183,27 @@ is_host_port(const char *text)
 		return inet_pton(AF_INET6, host, &out) == 1;
 	if (strspn(host, "0123456789.") == strlen(host))
 		return inet_pton(AF_INET, host, &out) == 1;
+	*numeric = false;
 	return is_domain(host, false);
+}
+
+static int
+check_ip(const char *text, struct error *error)
+{
+	bool numeric;
+
+	if (!is_host_port(text, &numeric) || !numeric)
+		return error_set(error, RES_INVALID,
+		    "not an IP address, with or without ':port'");
+	return 0;
 }
 
 static int
 check_host_port(const char *text, struct error *error)
 {
-	if (!is_host_port(text) || strcasecmp(text, "none") == 0)
+	bool numeric;
+
+	if (!is_host_port(text, &numeric) || strcasecmp(text, "none") == 0)
 		return error_set(error, RES_INVALID,
 		    "not an address or host name, with or without ':port'");
 	return 0;
@@ -252,7 +256,7 @@ check_basename(const char *text, struct error *error)
 }
 
 static const char *const attribute_words[] = { "CN:", "OU:", "O:", "L:", "ST:",
-	"C:", "emailAddress:", "subjectAltName:", NULL };
+	"C:", "emailAddress:", "subjectAltName:", "key:", "days:", NULL };
 
 static int
 check_attribute(const char *text, struct error *error)
@@ -270,7 +274,7 @@ check_attribute(const char *text, struct error *error)
 	}
 	return error_set(error, RES_INVALID,
 	    "not an attribute: CN: OU: O: L: ST: C: emailAddress: "
-	    "subjectAltName:, each with its value");
+	    "subjectAltName: key: days:, each with its value");
 }
 
 static int
@@ -319,7 +323,7 @@ static const struct arg_type types[] = {
 	{ .name = "address", .what = "address or host name [:port]",
 	  .check = check_host_port, },
 	{ .name = "attribute", .what = "CN:, OU:, O:, L:, ST:, C:, "
-	  "emailAddress: or subjectAltName: with its value",
+	  "emailAddress:, subjectAltName:, key: or days: with its value",
 	  .check = check_attribute, .words = attribute_words, },
 	{ .name = "basename", .what = "file name without an ending",
 	  .check = check_basename, },
@@ -343,7 +347,7 @@ static const struct arg_type types[] = {
 	{ .name = "hostname", .what = "host name", .check = check_hostname, },
 	{ .name = "interface", .what = "interface: a, b, c, d or lo",
 	  .check = check_interface, .words = interface_words, },
-	{ .name = "ip", .what = "IP address", .check = check_ip, },
+	{ .name = "ip", .what = "IP address [:port]", .check = check_ip, },
 	{ .name = "key", .what = "private key file", .kind = ARG_FILE,
 	  .check = check_file, .suffixes = key_files, },
 	{ .name = "listen",

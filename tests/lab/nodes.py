@@ -90,21 +90,25 @@ class Lab:
         process = self.process(node, program)
         return process[0] if machine.alive(process) else None
 
-    def start(self, node):
-        """Starts what doesn't run, and waits until it answers."""
+    def start_sshd(self, node):
         prepare_root(node)
         if self.pid(node, "sshd") is None:
             self.processes[node.name + " sshd"] = services.start_sshd(
                 self, node)
+        self.save()
+        machine.wait_for(
+            lambda: machine.accepts(node.address, self.ssh_port), 10,
+            "sshd of %s, see %s" % (node.name, node.path("sshd.log")))
+
+    def start(self, node):
+        """Starts what doesn't run, and waits until it answers."""
+        self.start_sshd(node)
         for program in DAEMONS:
             if self.pid(node, program) is None:
                 self.processes["%s %s" % (node.name, program)] = machine.spawn(
                     [self.program(program), "--root", node.root],
                     node.path(program + ".out"))
         self.save()
-        machine.wait_for(
-            lambda: machine.accepts(node.address, self.ssh_port), 10,
-            "sshd of %s, see %s" % (node.name, node.path("sshd.log")))
         for program in DAEMONS:
             self.wait_started(node, program)
 
@@ -266,7 +270,7 @@ def remove_folder(lab):
 
 
 def build_services(lab):
-    """Everything around the nodes, then their daemons."""
+    """Everything around the nodes' daemons."""
     for program in ("mmp",) + DAEMONS:
         if not os.access(lab.program(program), os.X_OK):
             raise LabError("%s is not built: make" % lab.program(program))
@@ -284,4 +288,4 @@ def build_services(lab):
     services.make_ssh(lab)
     services.make_ca(lab)
     for node in lab.nodes:
-        lab.start(node)
+        lab.start_sshd(node)

@@ -201,9 +201,11 @@ def add_accounts(lab, t):
 
 
 def deploy(lab, t):
+    # A new appliance gets its name first; its daemons know it from the start.
     for node in lab.nodes:
         t.connect(node)
         t.type(node, "hostname " + node.name)
+        lab.start(node)
     make_certificates(lab, t)
     first_server(lab, t)
     for node in lab.nodes[1:]:
