@@ -389,7 +389,8 @@ xml_parse(const char *bytes, size_t len)
 	if (ctxt == NULL || len > INT32_MAX)
 		p.failed = true;
 	else {
-		xmlCtxtUseOptions(ctxt, XML_PARSE_NONET);
+		/* NOENT: or "&amp;" in an attribute is given as "&#38;". */
+		xmlCtxtUseOptions(ctxt, XML_PARSE_NONET | XML_PARSE_NOENT);
 		xmlParseChunk(ctxt, bytes, (int)len, 0);
 		xmlParseChunk(ctxt, "</s>", 4, 1);
 	}

@@ -619,7 +619,9 @@ parser_make(struct xmlstream *x)
 	x->ctxt = xmlCreatePushParserCtxt(&sax, x, NULL, 0, NULL);
 	if (x->ctxt == NULL)
 		return false;
-	xmlCtxtUseOptions(x->ctxt, XML_PARSE_NONET);
+	/* Or "&amp;" in an attribute is given as "&#38;". No other entity can
+	 * be there: declarations are refused. */
+	xmlCtxtUseOptions(x->ctxt, XML_PARSE_NONET | XML_PARSE_NOENT);
 	x->fed = x->boundary = 0;
 	x->depth = 0;
 	x->stopped = false;

@@ -20,7 +20,7 @@ a_tree_written_back_is_the_same_bytes(void **state)
 		"<message><f xmlns='u'><message xmlns='jabber:client'/></f>"
 		"</message>",
 		"<message xml:lang='en'><x xmlns='' "
-		"a='&apos;&#10;'/></message>",
+		"a='&apos;&#10;&amp;'/></message>",
 		"<m xmlns='other'><a/></m>",
 	};
 	struct buf b = { 0 };

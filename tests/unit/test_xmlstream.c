@@ -96,6 +96,11 @@ static const struct {
 		 "<body>x &lt; y &amp; z</body></message>",
 	    "<message to='a@b' type='chat' id='1'><body>x &lt; y &amp; z</body>"
 	    "</message> first={jabber:client}body n=1 body=1\n" },
+	{ "escaped characters in attributes",
+	    OPEN "<iq id='a&amp;b' x='&lt;&amp;&#38;&apos;'>"
+		 "<q xmlns='u' y='1&amp;2'/></iq>",
+	    "<iq id='a&amp;b' x='&lt;&amp;&amp;&apos;'>"
+	    "<q xmlns='u' y='1&amp;2'/></iq> first={u}q n=1 body=0\n" },
 	{ "white space between", OPEN " \n <presence/> <presence/>\n",
 	    "<presence/> first={} n=0 body=0\n"
 	    "<presence/> first={} n=0 body=0\n" },
