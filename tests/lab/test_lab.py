@@ -11,7 +11,9 @@ line is 'N passed, M failed'.
 import asyncio
 import inspect
 import os
+import pty
 import re
+import select
 import shutil
 import ssl
 import subprocess
@@ -340,6 +342,54 @@ def putty_tools_work(w):
           open(w.folder + "/up.crt").read())
     check("moved.crt" in w.done("cb2", "pki list"))
     w.done("cb2", "pki delete moved.crt")
+
+
+class Typing:
+    """Somebody at a terminal, over ssh."""
+
+    def __init__(self, w, name):
+        self.fd, slave = pty.openpty()
+        self.child = subprocess.Popen(
+            ["ssh", "-tt", "-F", w.lab.path("ssh_config"), name], stdin=slave,
+            stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        self.prompt = name + "> "
+
+    def type(self, keys, until):
+        """Types; gives all that comes until a text stands at the end."""
+        os.write(self.fd, keys.encode())
+        seen = b""
+        deadline = time.monotonic() + 10 * SLOW
+        while not seen.endswith(until.encode()):
+            check(time.monotonic() < deadline, "no", repr(until), "in", seen)
+            if select.select([self.fd], [], [], 0.1)[0]:
+                seen += os.read(self.fd, 4096)
+        return seen.decode("utf-8", "replace")
+
+    def close(self):
+        os.write(self.fd, b"exit\r")
+        status = self.child.wait(10 * SLOW)
+        os.close(self.fd)
+        return status
+
+
+def shell_is_typed_at(w):
+    """Tab, ?, a prompted secret and the exit status, at a terminal by ssh"""
+    t = Typing(w, "cb2")
+    t.type("", t.prompt)
+    out = t.type("xmpp cl\tst\t\r", t.prompt)
+    check("State: " in out and "List of peers" in out, out)
+    out = t.type("xmpp cluster ?", t.prompt + "xmpp cluster ")
+    check("initialize" in out and "join" in out, out)
+    t.type("\x15", t.prompt)
+    out = t.type("pki inspect abh\t", "abhiall.")
+    t.type("\x15", t.prompt)
+    out = t.type("xmpp user add erin\r", "password: ")
+    out = t.type("topsecret\r", ": ")
+    out += t.type("topsecret\r", t.prompt)
+    check("topsecret" not in out and "SUCCESS" in out, out)
+    t.type("xmpp user del erin\r", t.prompt)
+    check(t.close() == 0, "exit status")
 
 
 def pki_explains(w):
@@ -827,7 +877,8 @@ def one_certificate_each(w):
 
 
 SHARED = [
-    procedure_ends_with_all_in_place, putty_tools_work, pki_explains,
+    procedure_ends_with_all_in_place, putty_tools_work, shell_is_typed_at,
+    pki_explains,
     dns_is_asked, chat_goes_on_while_the_leader_dies,
     chat_goes_on_while_the_leader_is_silent,
     chat_goes_on_while_a_follower_dies, leadership_is_handed_over,
