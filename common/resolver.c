@@ -369,17 +369,20 @@ resolver_take_packet(
 	return q->server[0] != '\0' ? RESOLVER_FAILED : RESOLVER_NO_REPLY;
 }
 
-/* The library answers 5 s long with a failure that it remembers. */
+/*
+ * The library answers 5 s long with a failure, or a "no", that it remembers:
+ * then it is told as it was when it came.
+ */
 static void
 resolver_recall(struct resolver_query *q)
 {
 	const struct resolver *r = q->r;
 
-	q->outcome = RESOLVER_NO_REPLY;
 	for (size_t i = 0; i < RESOLVER_FAILURES; i++)
 		if (r->failures[i].type == q->type &&
 		    strcasecmp(r->failures[i].name, q->name) == 0) {
-			q->outcome = r->failures[i].outcome;
+			if (q->outcome == RESOLVER_NO_REPLY)
+				q->outcome = r->failures[i].outcome;
 			memcpy(q->server, r->failures[i].server,
 			    sizeof(q->server));
 		}
@@ -451,7 +454,7 @@ resolver_start(struct resolver_query *q)
 	if (!q->done)
 		return;
 	/* It was answered before the call returned. */
-	if (q->outcome == RESOLVER_NO_REPLY)
+	if (id != 0 && q->outcome != RESOLVER_FOUND)
 		resolver_recall(q);
 	else
 		snprintf(q->server, sizeof(q->server), "%s",
@@ -499,6 +502,18 @@ void
 resolver_add_record(struct resolver *r, const char *record)
 {
 	resolver_texts_add(&r->scope.records, record);
+}
+
+const char *
+resolver_system_server(struct resolver *r, size_t at)
+{
+	const struct resolver_text *t;
+
+	resolver_prepare(r);
+	t = STAILQ_FIRST(&r->scope.system);
+	for (; t != NULL && at > 0; at--)
+		t = STAILQ_NEXT(t, entry);
+	return t != NULL ? strchr(t->text, ' ') + 1 : NULL;
 }
 
 static void
@@ -572,7 +587,7 @@ resolver_timer_cb(evutil_socket_t fd, short what, void *arg)
 		q->outcome =
 		    q->server[0] != '\0' ? RESOLVER_FAILED : RESOLVER_NO_REPLY;
 	q->done = true;
-	if (q->outcome == RESOLVER_FAILED || q->outcome == RESOLVER_NO_REPLY)
+	if (q->outcome != RESOLVER_FOUND)
 		resolver_remember(q);
 	resolver_deliver(q);
 }

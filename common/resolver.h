@@ -90,6 +90,9 @@ void resolver_add_zone(struct resolver *r, const char *zone);
 void resolver_add_record(struct resolver *r, const char *record);
 void resolver_flush(struct resolver *r);
 
+/* The system's servers, from 0 on; NULL: no more. */
+const char *resolver_system_server(struct resolver *r, size_t at);
+
 /*
  * Called once, never from within resolver_ask(); the query is gone then. Names
  * that aren't ASCII are asked for in their ASCII form.

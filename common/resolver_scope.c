@@ -236,13 +236,19 @@ resolver_is_data(unsigned words, unsigned at, const char *word)
 	return words == 1 || at == 3 || str_to_u64(word, 0, 65535, &number);
 }
 
-/* The number of words that the data of a type has; 0: not one for us. */
-static unsigned
-resolver_data_words(const char *type)
+/* The types that are looked up here, and how many words their data has. */
+static const struct resolver_form {
+	const char *type;
+	unsigned words;
+} resolver_forms[] = { { "A", 1 }, { "AAAA", 1 }, { "SRV", 4 } };
+
+static const struct resolver_form *
+resolver_form(const char *type)
 {
-	if (strcmp(type, "srv") == 0)
-		return 4;
-	return strcmp(type, "a") == 0 || strcmp(type, "aaaa") == 0;
+	for (size_t i = 0; i < 3; i++)
+		if (strcasecmp(type, resolver_forms[i].type) == 0)
+			return &resolver_forms[i];
+	return NULL;
 }
 
 /*
@@ -252,33 +258,36 @@ resolver_data_words(const char *type)
 char *
 resolver_tidy(char *text)
 {
+	const struct resolver_form *form = NULL;
 	struct buf out = { 0 };
-	unsigned words = 0, seen = 0; /* of data: due, there */
+	unsigned seen = 0; /* words of data */
 	bool fits = true;
 	uint64_t ttl;
 	char *word;
 
 	str_lower(text);
-	while ((word = strsep(&text, " \t\r\n")) != NULL) {
+	while (fits && (word = strsep(&text, " \t\r\n")) != NULL) {
 		if (*word == '\0')
 			continue;
 		if (out.len == 0) {
 			buf_addf(
 			    &out, "%s%s", word, str_ends(word, ".") ? "" : ".");
-		} else if (words > 0) {
-			fits = fits && resolver_is_data(words, seen++, word);
+		} else if (form != NULL) {
+			fits = resolver_is_data(form->words, seen++, word);
 			buf_addf(&out, " %s", word);
 		} else if (str_to_u64(word, 0, INT32_MAX, &ttl)) {
 			buf_addf(&out, " %s", word);
 		} else if (strcmp(word, "in") != 0) {
-			fits = (words = resolver_data_words(word)) > 0;
-			buf_addf(&out, " in %s", word);
+			form = resolver_form(word);
+			fits = form != NULL;
+			buf_addf(&out, " IN %s", fits ? form->type : "");
 		}
 	}
-	if (words > 1 && !str_ends(buf_str(&out), "."))
-		buf_add_str(&out, ".");
-	if (fits && words > 0 && seen == words)
+	if (fits && form != NULL && seen == form->words) {
+		if (form->words > 1 && !str_ends(buf_str(&out), "."))
+			buf_add_str(&out, ".");
 		return buf_steal_str(&out);
+	}
 	buf_clear(&out);
 	return NULL;
 }

@@ -22,7 +22,7 @@ STAILQ_HEAD(resolver_texts, resolver_text);
 
 struct resolver_scope {
 	struct resolver_texts zones;   /* "example.com 10.1.1.1:5353" */
-	struct resolver_texts records; /* "cb1.site. in a 10.0.0.1" */
+	struct resolver_texts records; /* "cb1.site. IN A 10.0.0.1" */
 	struct resolver_texts system;  /* as zones of the root */
 };
 
@@ -46,7 +46,7 @@ bool resolver_name_equal(
 /* As it is asked for (RFC 5891); the caller frees; NULL if it is no name. */
 char *resolver_name_ascii(const char *name);
 /*
- * "name. [TTL] in type data", single blanks, lower case; the caller frees; NULL
+ * "name. [TTL] IN TYPE data", single blanks, lower case; the caller frees; NULL
  * where it isn't of that shape. Cuts the text up.
  */
 char *resolver_tidy(char *text);

@@ -558,11 +558,11 @@ records_have_one_normal_form(void **state)
 	static const struct {
 		const char *record, *tidy;
 	} rows[] = {
-		{ "CB1.x  300\tIN A 10.0.0.1", "cb1.x. 300 in a 10.0.0.1" },
-		{ "cb1.x. a 10.0.0.1", "cb1.x. in a 10.0.0.1" },
-		{ "x IN 60 AAAA ::1", "x. 60 in aaaa ::1" },
-		{ "_a._tcp.x srv 1 2 3 Y", "_a._tcp.x. in srv 1 2 3 y." },
-		{ "_a._tcp.x srv 0 0 0 .", "_a._tcp.x. in srv 0 0 0 ." },
+		{ "CB1.x  300\tIN A 10.0.0.1", "cb1.x. 300 IN A 10.0.0.1" },
+		{ "cb1.x. a 10.0.0.1", "cb1.x. IN A 10.0.0.1" },
+		{ "x IN 60 AAAA ::1", "x. 60 IN AAAA ::1" },
+		{ "_a._tcp.x srv 1 2 3 Y", "_a._tcp.x. IN SRV 1 2 3 y." },
+		{ "_a._tcp.x srv 0 0 0 .", "_a._tcp.x. IN SRV 0 0 0 ." },
 		{ "", NULL },
 		{ "x", NULL },
 		{ "x A", NULL },
@@ -680,6 +680,9 @@ the_systems_servers_are_followed(void **state)
 	ask(f, "x.example.org", RESOLVER_A);
 	assert_int_equal(f->outcome, RESOLVER_NO_REPLY);
 	assert_string_equal(f->server, "127.0.0.1");
+	assert_string_equal(
+	    resolver_system_server(f->resolver, 0), "127.0.0.1");
+	assert_null(resolver_system_server(f->resolver, 1));
 	resolver_add_zone(f->resolver, ". 127.0.0.1:1");
 	resolver_flush(f->resolver);
 	ask(f, "x.example.org", RESOLVER_A);
