@@ -1,11 +1,13 @@
 """The lab's nodes: where they are, what runs on them, and how that is kept
 between two commands of the lab."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import sys
 
 import machine
 import services
@@ -224,23 +226,16 @@ def say(text=""):
     print(text, flush=True)
 
 
-class OnlyOne:
-    """Two labs that choose addresses at once must not choose the same. A name
-    that goes with its holder."""
+class only_one:
+    """Two labs that choose addresses at once must not choose the same."""
 
     def __enter__(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        machine.wait_for(self.bound, 60, "another lab that is starting")
-
-    def bound(self):
-        try:
-            self.sock.bind("\0mmp-lab")
-        except OSError:
-            return False
-        return True
+        self.lock = open("/tmp/.mmp-lab-%d.lock" % os.geteuid(), "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def __exit__(self, *_):
-        self.sock.close()
+        os.unlink(self.lock.name)
+        self.lock.close()
 
 
 def make_folder(folder):
@@ -279,7 +274,7 @@ def build_services(lab):
     for program in ("mmp",) + DAEMONS:
         if not os.access(lab.program(program), os.X_OK):
             raise LabError("%s is not built: make" % lab.program(program))
-    with OnlyOne():
+    with only_one():
         choose_block(lab)
         lab.save()
         services.make_dns(lab)

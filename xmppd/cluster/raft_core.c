@@ -623,7 +623,6 @@ raft_core_free(struct raft_core *c)
 {
 	if (c == NULL)
 		return;
-	raft_lead_abandon(c);
 	c->dead = true;
 	if (c->started)
 		raft_close(&c->raft, closed);

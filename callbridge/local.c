@@ -1,0 +1,153 @@
+/*
+ * Questions to this node's own XMPP server.
+ *
+ * local_ask -> connected, written -> read up to the NUL -> the caller. Refused,
+ * closed, malformed, or not within half a second: the caller gets the reason. A
+ * server that is down answers at once, so this delays no log-in elsewhere.
+ */
+#include "callbridge/local.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/varlink.h"
+#include "common/xmalloc.h"
+
+struct local_call {
+	struct bufferevent *bev;
+	struct event *timer; /* the deadline; or at once, with `why` */
+	const char *why;
+	local_cb cb;
+	void *arg;
+};
+
+void
+local_cancel(struct local_call *call)
+{
+	if (call == NULL)
+		return;
+	if (call->bev != NULL)
+		bufferevent_free(call->bev);
+	event_free(call->timer);
+	free(call);
+}
+
+static void
+local_finish(struct local_call *call, json_t *answer, const char *why)
+{
+	local_cb cb = call->cb;
+	void *arg = call->arg;
+
+	local_cancel(call);
+	cb(answer, why, arg);
+}
+
+static void
+local_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct local_call *call = arg;
+
+	(void)fd;
+	(void)what;
+	local_finish(call, NULL, call->why);
+}
+
+static void
+local_read_cb(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct evbuffer_ptr end = evbuffer_search(in, "", 1, NULL);
+	json_t *message, *answer;
+	const char *data;
+
+	if (end.pos < 0 && evbuffer_get_length(in) < VARLINK_MESSAGE_MAX)
+		return;
+	data = (const char *)evbuffer_pullup(in, end.pos + 1);
+	message =
+	    end.pos < 0 ? NULL : varlink_decode(data, (size_t)end.pos, NULL);
+	answer = json_object_get(message, "parameters");
+	if (json_object_get(message, "error") != NULL || answer == NULL)
+		local_finish(arg, NULL, "it refused to tell");
+	else
+		local_finish(arg, answer, NULL);
+	json_decref(message);
+}
+
+static void
+local_event_cb(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	if ((what & (BEV_EVENT_ERROR | BEV_EVENT_EOF)) != 0)
+		local_finish(arg, NULL, "it closed the connection");
+}
+
+/* A socket file connects at once or not at all. */
+static int
+local_connect(const char *root)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd, len;
+
+	len = snprintf(to.sun_path, sizeof(to.sun_path), "%s/xmppd.sock", root);
+	if (len >= (int)sizeof(to.sun_path))
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void
+local_send(struct local_call *call, const char *method)
+{
+	json_t *message =
+	    json_pack("{s:s, s:{}}", "method", method, "parameters");
+	struct buf out = { 0 };
+
+	if (varlink_encode(message, &out, NULL) == RES_OK)
+		bufferevent_write(call->bev, out.data, out.len);
+	json_decref(message);
+	buf_clear(&out);
+}
+
+struct local_call *
+local_ask(struct event_base *base, const char *root, const char *method,
+    local_cb cb, void *arg)
+{
+	static const struct timeval limit = { 0, 500000 }, now = { 0, 0 };
+	struct local_call *call = xcalloc(1, sizeof(*call));
+	int fd = local_connect(root);
+
+	call->cb = cb;
+	call->arg = arg;
+	call->timer = evtimer_new(base, local_timer_cb, call);
+	if (call->timer == NULL)
+		fatalx("local: no timer");
+	if (fd < 0) {
+		call->why = "this node's XMPP server is not running";
+		evtimer_add(call->timer, &now);
+		return call;
+	}
+	call->why = "this node's XMPP server does not answer";
+	evtimer_add(call->timer, &limit);
+	call->bev = bufferevent_socket_new(
+	    base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	if (call->bev == NULL)
+		fatalx("local: no buffers");
+	bufferevent_setcb(call->bev, local_read_cb, NULL, local_event_cb, call);
+	bufferevent_enable(call->bev, EV_READ | EV_WRITE);
+	local_send(call, method);
+	return call;
+}
