@@ -42,6 +42,7 @@ RULES = {
     "behind_rows": "a live message waits while its user has stored rows and a session to take them",
     "row_ids": "a handed-out message is named by its store row, not by the cause's number and an ordinal",
     "forget_all": "each edge is told that a row is deleted, not only the one that it was last handed to",
+    "row_dropped": "once a row's deletion is committed nothing that hands it out is sent again",
     "gone_ids": "a session's end is named by the session, whatever caused it, not by (number) or (term, counter)",
     "gone_once": "a session whose end some edge reports as told has ended",
     "probe_ids": "an answer to a probe is named by the session it tells of, not by an ordinal",
@@ -539,6 +540,11 @@ class Router:
         """Whether what the others accepted is waited for."""
         return self.perhaps_held() or self.world.rules["grace"] and self.in_grace and bool(self.unheard())
 
+    def drop_row(self, key):
+        for out in self.outbox.values():
+            for entry in [k for k in out if k[0] == key]:
+                del out[entry]
+
     def sessions_of(self, user):
         return [s for s, e in self.directory.entries.items() if e[0] == user and self.counts(s)]
 
@@ -548,6 +554,8 @@ class Router:
         for row in [r for r in self.handing if r not in self.world.store.rows]:
             key, sid = self.handing.pop(row)
             if key[0] == "row":
+                if self.world.rules["row_dropped"]:
+                    self.drop_row(key)
                 for node in range(N) if self.world.rules["forget_all"] else [sid[0]]:
                     self.send(node, ("forget", key))
         sessions = self.sessions_of(user)
@@ -982,8 +990,10 @@ class World:
         return any(s.user == user and s.node in self.failed for s in self.sessions.values())
 
     def late_taker(self, m, s):
-        """Rule 9: what was unfinished when a leader began may also have reached an ended session on a late node."""
-        return any(n == s.node and m["sent"] < began_at and s.ended and s.ended < began_at for n, began_at in self.late)
+        """Rule 9: what was unfinished when a leader began may also have reached, on a node that announced late, a session
+        that had ended, or one that stood in for a full address."""
+        return any(n == s.node and m["sent"] < began_at and (
+            s.ended and s.ended < began_at or m["full"] not in (None, s.full)) for n, began_at in self.late)
 
     def check_message(self, bad, msg, m):
         if m["sender"].node in self.failed:

@@ -27,6 +27,16 @@ NEW = [("send", 1, "ann", "x", "bob", None, False), ("send", 1, "ann", "x", "bob
 COME = [("flow", 2), ("expect", 0, "bob", "x", "message"), ("expect", 1, "ann", "x", "bounce"),
         ("expect", 0, "ann", "y", "bound")]
 
+# Node 2 announces after grace that bob had taken a row there, while it's on its way to another session of his.
+LATE_ROW = [
+    ("strangers",), ("login", 1, "ann", "x"), ("flow", None), ("send", 1, "ann", "x", "bob", None, False),
+    ("flow", None), ("login", 2, "bob", "x"), ("up", 2), ("mirror", 1), ("mirrored", 1), ("down", 2), ("up", 2),
+    ("down", 2), ("down", 2), ("up", 2), ("up", 2), ("logout", 2, "bob", "x"), ("up", 2), ("mirror", 1),
+    ("mirrored", 1), ("elect", 1, 0, 0), ("mirror_link", 0, 1), ("mirror", 0), ("mirrored", 0), ("link", 0, 1),
+    ("up", 0), ("up", 0), ("tick",), ("login", 0, "bob", "y"), ("up", 0), ("up", 0), ("mirror", 0),
+    ("mirrored", 0), ("down", 0), ("down", 0), ("down", 0), ("up", 0), ("up", 0), ("link", 2, 1), ("up", 2),
+    ("down", 0), ("down", 0)]
+
 TALES.update({
     "at_once": HERE + [("flow", 2)] + NEW + COME,
     "sent_once": HERE + NEW + COME,
@@ -50,13 +60,6 @@ TALES.update({
     "all_copies": [
         ("login", 0, "ann", "y"), ("login", 2, "bob", "x"), ("flow", None), ("login", 2, "ann", "y"), ("flow", 1),
         ("crash", 0), ("restart", 0), ("elect", 0, 1, 0)],
-    # Node 2 announces after grace that bob had taken a row there, while it's on its way to another session of his.
-    "forget_all": [
-        ("strangers",), ("login", 1, "ann", "x"), ("flow", None), ("send", 1, "ann", "x", "bob", None, False),
-        ("flow", None), ("login", 2, "bob", "x"), ("up", 2), ("mirror", 1), ("mirrored", 1), ("down", 2), ("up", 2),
-        ("down", 2), ("down", 2), ("up", 2), ("up", 2), ("logout", 2, "bob", "x"), ("up", 2), ("mirror", 1),
-        ("mirrored", 1), ("elect", 1, 0, 0), ("mirror_link", 0, 1), ("mirror", 0), ("mirrored", 0), ("link", 0, 1),
-        ("up", 0), ("up", 0), ("tick",), ("login", 0, "bob", "y"), ("up", 0), ("up", 0), ("mirror", 0),
-        ("mirrored", 0), ("down", 0), ("down", 0), ("down", 0), ("up", 0), ("up", 0), ("link", 2, 1), ("up", 2),
-        ("down", 0), ("down", 0)],
+    "forget_all": LATE_ROW,
+    "row_dropped": LATE_ROW + [("commit",), ("down", 0), ("reset", 0)],
 })
