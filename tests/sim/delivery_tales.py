@@ -40,6 +40,10 @@ LATE_ROW = [
 TALES.update({
     "at_once": HERE + [("flow", 2)] + NEW + COME,
     "sent_once": HERE + NEW + COME,
+    # Ann is told of bob, whose bind is on the leader alone; then both bob's node and the leader are gone.
+    "counted": [
+        ("flow", None), ("login", 1, "ann", "y"), ("up", 1), ("login", 2, "bob", "x"), ("up", 2), ("mirror", 1),
+        ("mirrored", 1), ("down", 1), ("down", 1), ("down", 1), ("elect", 1, 2, 0), ("crash", 2)],
     # Bob has been told that ann is gone, and logs in anew with a leader that hasn't heard ann's node.
     "gone_once": [
         ("login", 2, "bob", "x"), ("login", 1, "ann", "x"), ("elect", 2, 0, 3), ("mirror_link", 1, 2), ("mirror", 1),
