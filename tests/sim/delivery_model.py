@@ -405,6 +405,8 @@ class Router:
             self.begin()
         for node in range(N) if self.began is not None else ():
             if self.world.now - self.heard[node] >= HOLD + MARGIN and node not in self.dead:
+                if node in self.unheard():
+                    self.world.late.append((node, self.began_at))
                 self.dead.add(node)
                 origin = self.origin_of.pop(node, None)
                 if self.world.linked(node, self):
@@ -990,8 +992,8 @@ class World:
         return any(s.user == user and s.node in self.failed for s in self.sessions.values())
 
     def late_taker(self, m, s):
-        """Rule 9: what was unfinished when a leader began may also have reached, on a node that announced late, a session
-        that had ended, or one that stood in for a full address."""
+        """Rule 9: what was unfinished when a leader began may also have reached, on a node that announced late or was
+        given up unheard, a session that had ended, or one that stood in for a full address."""
         return any(n == s.node and m["sent"] < began_at and (
             s.ended and s.ended < began_at or m["full"] not in (None, s.full)) for n, began_at in self.late)
 
