@@ -57,12 +57,14 @@ struct conn {
 	bool paused, dirty, shut;
 	unsigned busy; /* callbacks of this connection that are running */
 	TAILQ_ENTRY(conn) next_dirty;
+	LIST_ENTRY(conn) next;
 };
 
 struct conn_loop {
 	struct event_base *base;
 	struct event *flush;
 	TAILQ_HEAD(, conn) dirty;
+	LIST_HEAD(, conn) conns;
 	uint8_t data[READ_MAX];
 };
 
@@ -83,6 +85,7 @@ conn_destroy(struct conn *c)
 		event_free(c->deadline);
 	if (c->dirty)
 		TAILQ_REMOVE(&c->loop->dirty, c, next_dirty);
+	LIST_REMOVE(c, next);
 	SSL_free(c->ssl);
 	SSL_free(c->next_ssl);
 	buf_clear(&c->out);
@@ -505,14 +508,19 @@ conn_loop_new(struct event_base *base)
 	loop->base = base;
 	loop->flush = event_new(base, -1, 0, loop_flush_cb, loop);
 	TAILQ_INIT(&loop->dirty);
+	LIST_INIT(&loop->conns);
 	return loop;
 }
 
 void
 conn_loop_free(struct conn_loop *loop)
 {
+	struct conn *c;
+
 	if (loop == NULL)
 		return;
+	while ((c = LIST_FIRST(&loop->conns)) != NULL)
+		conn_destroy(c);
 	event_free(loop->flush);
 	free(loop);
 }
@@ -523,6 +531,7 @@ conn_new(struct conn_loop *loop, int fd, const struct conn_ops *ops, void *arg)
 	struct conn *c = xcalloc(1, sizeof(*c));
 	int on = 1;
 
+	LIST_INSERT_HEAD(&loop->conns, c, next);
 	c->loop = loop;
 	c->ops = ops;
 	c->arg = arg;

@@ -39,6 +39,8 @@ struct conn_ops {
 
 /* One a loop: buffer, list of what is to be written. */
 struct conn_loop *conn_loop_new(struct event_base *base);
+/* Closes the connections that are left, without a word to their owners: not
+ * from inside a callback of one. */
 void conn_loop_free(struct conn_loop *loop);
 
 /* Takes a connected socket (made non-blocking, TCP_NODELAY). Reading begins. */

@@ -131,7 +131,9 @@ domain_to_unicode(const char *text)
 	if (!str_is_utf8(text, strlen(text)) ||
 	    idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK)
 		return NULL;
-	if (idn2_to_unicode_8z8z(ascii, &unicode, 0) == IDN2_OK &&
+	/* It maps to ASCII as well: full-width '@', '/' and dots. */
+	if (domain_is_ldh(ascii) &&
+	    idn2_to_unicode_8z8z(ascii, &unicode, 0) == IDN2_OK &&
 	    part_is_sized(unicode))
 		out = xstrdup(unicode);
 	idn2_free(ascii);

@@ -448,8 +448,8 @@ pki_as_pem(const struct pki_file *file, struct buf *out, struct error *e)
 		    e);
 	if (c.key != NULL)
 		pki_key_pem(c.key, out);
-	pki_certs_pem(&c.certs, 0, out);
-	buf_str(out);
+	if (c.certs.count > 0)
+		pki_certs_pem(&c.certs, 0, out);
 	pki_content_clear(&c);
 	return rc;
 }

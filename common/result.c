@@ -4,9 +4,12 @@
 #include "common/result.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "common/strutil.h"
 
 static const struct {
 	int code;
@@ -56,6 +59,26 @@ result_text(int code)
 	return "failed";
 }
 
+/*
+ * What was typed or sent may be in it: it stays one line, and UTF-8, so that it
+ * can go out as JSON, also where it was cut.
+ */
+static void
+error_tidy(char *text)
+{
+	size_t len = strlen(text), cut = 0;
+	bool valid = str_is_utf8(text, len);
+
+	while (!valid && cut < 3 && cut < len)
+		valid = str_is_utf8(text, len - ++cut);
+	if (valid)
+		text[len - cut] = '\0';
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f ||
+		    (!valid && (unsigned char)*text > 0x7f))
+			*text = '?';
+}
+
 int
 error_set(struct error *e, int code, const char *fmt, ...)
 {
@@ -67,5 +90,6 @@ error_set(struct error *e, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
+	error_tidy(e->text);
 	return code;
 }

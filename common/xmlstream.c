@@ -622,6 +622,8 @@ parser_make(struct xmlstream *x)
 	/* Or "&amp;" in an attribute is given as "&#38;". No other entity can
 	 * be there: declarations are refused. */
 	xmlCtxtUseOptions(x->ctxt, XML_PARSE_NONET | XML_PARSE_NOENT);
+	/* RFC 6120, 11.6: UTF-8, so nothing is guessed from the first bytes. */
+	xmlSwitchEncoding(x->ctxt, XML_CHAR_ENCODING_UTF8);
 	x->fed = x->boundary = 0;
 	x->depth = 0;
 	x->stopped = false;

@@ -1,13 +1,11 @@
 """The lab's nodes: where they are, what runs on them, and how that is kept
 between two commands of the lab."""
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
-import sys
 
 import machine
 import services
@@ -226,16 +224,23 @@ def say(text=""):
     print(text, flush=True)
 
 
-class only_one:
-    """Two labs that choose addresses at once must not choose the same."""
+class OnlyOne:
+    """Two labs that choose addresses at once must not choose the same. A name
+    that goes with its holder."""
 
     def __enter__(self):
-        self.lock = open("/tmp/.mmp-lab-%d.lock" % os.geteuid(), "w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.sock = socket.socket(socket.AF_UNIX)
+        machine.wait_for(self.bound, 60, "another lab that is starting")
+
+    def bound(self):
+        try:
+            self.sock.bind("\0mmp-lab")
+        except OSError:
+            return False
+        return True
 
     def __exit__(self, *_):
-        os.unlink(self.lock.name)
-        self.lock.close()
+        self.sock.close()
 
 
 def make_folder(folder):
@@ -274,7 +279,7 @@ def build_services(lab):
     for program in ("mmp",) + DAEMONS:
         if not os.access(lab.program(program), os.X_OK):
             raise LabError("%s is not built: make" % lab.program(program))
-    with only_one():
+    with OnlyOne():
         choose_block(lab)
         lab.save()
         services.make_dns(lab)

@@ -157,6 +157,7 @@ a_malformed_file_is_refused_with_its_line(void **state)
 		{ "{}\n{}", ":2: ", "" },
 		{ "{\"on\": true,\n\"on\": false}", ":2: ", "duplicate" },
 		{ "{\n\n\"nmae\": 1}", ":3: ", "no setting is called" },
+		{ "{\"a\\nb\": 1}", ":1: ", "\"a?b\"" },
 		{ "{\"name\": \"port\",\n\"port\"\n: \"x\"}",
 		    ":2: ", "whole number" },
 		{ "{\"port\": 0}", ":1: ", "1 to 65535" },

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "common/log.h"
 #include "tests/lib/raft_sim.h"
 #include "xmppd/cluster/raft_lease.h"
 
@@ -577,5 +578,6 @@ main(void)
 		T(whatever_happens_nothing_is_lost_and_one_leads),
 	};
 
+	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

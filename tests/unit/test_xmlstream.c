@@ -159,6 +159,7 @@ static const struct {
 	    "error unsupported-encoding\n" },
 	{ "not UTF-8", OPEN "<message><body>\xff</body></message>",
 	    "error unsupported-encoding\n" },
+	{ "UTF-16", "\xff\xfe<", "error unsupported-encoding\n" },
 	{ "too deep",
 	    OPEN "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>"
 		 "<a><a><a><a><a><a><a>",

@@ -623,6 +623,7 @@ raft_core_free(struct raft_core *c)
 {
 	if (c == NULL)
 		return;
+	raft_lead_abandon(c);
 	c->dead = true;
 	if (c->started)
 		raft_close(&c->raft, closed);

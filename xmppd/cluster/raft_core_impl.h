@@ -86,6 +86,7 @@ void raft_lead_answered(
 bool raft_lead_has_state(struct raft_core *c, uint32_t to, uint64_t index);
 bool raft_lead_keeps_log(struct raft_core *c);
 void raft_lead_tick(struct raft_core *c);
+void raft_lead_abandon(struct raft_core *c); /* whoever waits is told */
 void raft_lead_publish(struct raft_core *c); /* the lease */
 
 #endif

@@ -403,6 +403,14 @@ stop_leading(struct raft_core *c)
 	raft_changes_fail(c->changes);
 }
 
+void
+raft_lead_abandon(struct raft_core *c)
+{
+	if (c->hand != HAND_NONE)
+		hand_end(c, RES_STATE, "this node stops");
+	raft_changes_fail(c->changes);
+}
+
 /* Whether it counts as leader: see raft_node.h. */
 static void
 check_ready(struct raft_core *c)

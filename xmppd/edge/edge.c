@@ -276,8 +276,8 @@ edge_set_plaintext(struct edge *e, bool allowed)
 
 /* G4: without a leader for hold, new ones are refused at once, so that they
  * move on. */
-static bool
-takes_connections(const struct edge *e)
+bool
+edge_is_serving(const struct edge *e)
 {
 	return e->serving && e->client_tls != NULL &&
 	    uplink_has_leader(e->uplink);
@@ -296,7 +296,7 @@ void
 edge_accept(struct edge *e, int fd, bool component, const char *peer)
 {
 	struct session *s =
-	    takes_connections(e) ? session_new(e, component, peer) : NULL;
+	    edge_is_serving(e) ? session_new(e, component, peer) : NULL;
 
 	if (s == NULL)
 		refuse(fd);
@@ -310,7 +310,7 @@ void
 edge_adopt(struct edge *e, struct conn *c, const char *peer)
 {
 	struct session *s =
-	    takes_connections(e) ? session_new(e, false, peer) : NULL;
+	    edge_is_serving(e) ? session_new(e, false, peer) : NULL;
 
 	if (s == NULL)
 		conn_abort(c);

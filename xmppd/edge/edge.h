@@ -58,6 +58,10 @@ void edge_free(struct edge *e); /* closes everything at once */
  * closed with `condition` ("system-shutdown") and nothing new is taken. */
 void edge_set_serving(struct edge *e, bool serving, const char *condition);
 
+/* Whether new connections are taken: serving, with a certificate, and a leader
+ * has answered within hold (G4). */
+bool edge_is_serving(const struct edge *e);
+
 /* The TLS contexts for new connections; borrowed, may be replaced at any time
  * (an open connection keeps its own reference). */
 void edge_set_tls(

@@ -1,0 +1,634 @@
+/*
+ * SASL exchanges: the RFCs' vectors, GNU SASL's client on the other side, and
+ * what a client may get wrong.
+ */
+#include "xmppd/edge/sasl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <gsasl.h>
+
+#include "common/crypto.h"
+#include "common/result.h"
+#include "common/xmalloc.h"
+#include "xmppd/edge/scram.h"
+#include "xmppd/worker.h"
+
+#define DOMAIN "example.org"
+#define BINDING "0123456789abcdef0123456789abcdef"
+
+struct fixture {
+	struct sasl_env env;
+	struct scram_keys keys;
+	const char *type; /* the one binding of this connection; NULL: none */
+	uint8_t secret[32];
+};
+
+static size_t
+binding_cb(void *arg, const char *type, uint8_t out[64])
+{
+	struct fixture *f = arg;
+
+	if (f->type == NULL || strcmp(type, f->type) != 0)
+		return 0;
+	memcpy(out, BINDING, 32);
+	return 32;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	f->env = (struct sasl_env){ .arg = f,
+		.domain = DOMAIN,
+		.secret = f->secret,
+		.binding = binding_cb };
+	f->keys.sha1.iterations = f->keys.sha256.iterations = 16;
+	memset(f->keys.sha1.salt, 1, 16);
+	memset(f->keys.sha256.salt, 2, 16);
+	scram_derive_as("pencil", &f->keys, &f->keys);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+/* ---- vectors ----------------------------------------------------------- */
+
+struct vector {
+	enum scram_hash hash;
+	const char *first, *nonce, *server_first, *final, *verifier;
+	const char *salt;
+};
+
+/* RFC 5802, 5, and RFC 7677, 3. */
+static const struct vector vectors[] = {
+	{ SCRAM_SHA1, "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL",
+	    "3rfcNHYJY1ZVvWVs7j",
+	    "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
+	    "s=QSXCR+Q6sek8bf92,i=4096",
+	    "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
+	    "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+	    "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", "QSXCR+Q6sek8bf92" },
+	{ SCRAM_SHA256, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
+	    "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
+	    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+	    "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+	    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+	    "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+	    "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+	    "W22ZaJ0SNY7soEsUEjb6gQ==" },
+};
+
+/* Keys of "pencil" for any length of salt, by GNU SASL. */
+static void
+vector_key(const struct vector *v, struct scram_key *key)
+{
+	size_t len = 0;
+	uint8_t *salt = crypto_unbase64(v->salt, &len);
+	char salted[32], client[32], server[32], stored[32];
+
+	assert_int_equal(
+	    gsasl_scram_secrets_from_password(
+		v->hash == SCRAM_SHA1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256,
+		"pencil", 4096, (char *)salt, len, salted, client, server,
+		stored),
+	    GSASL_OK);
+	memset(key, 0, sizeof(*key));
+	key->iterations = 4096;
+	memcpy(key->salt, salt, len < 16 ? len : 16);
+	memcpy(key->stored_key, stored, v->hash == SCRAM_SHA1 ? 20 : 32);
+	memcpy(key->server_key, server, v->hash == SCRAM_SHA1 ? 20 : 32);
+	free(salt);
+}
+
+static void
+vectors_of_the_rfcs(void **state)
+{
+	const struct text none = { NULL, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct vector *v = &vectors[i];
+		struct scram_key key;
+		struct buf out = { 0 };
+		struct scram s;
+
+		vector_key(v, &key);
+		scram_init(&s, v->hash);
+		assert_int_equal(
+		    scram_first(&s, v->first, strlen(v->first), v->nonce),
+		    RES_OK);
+		assert_string_equal(s.username, "user");
+		scram_challenge(&s, &key, &out);
+		if (v->hash == SCRAM_SHA256)
+			assert_string_equal(buf_str(&out), v->server_first);
+		/* That salt is shorter than ours are. */
+		free(s.server_first);
+		s.server_first = xstrdup(v->server_first);
+		buf_reset(&out);
+		assert_int_equal(
+		    scram_final(&s, v->final, strlen(v->final), &none, &out),
+		    RES_OK);
+		assert_string_equal(buf_str(&out), v->verifier);
+		buf_clear(&out);
+		scram_clear(&s);
+	}
+}
+
+/* ---- GNU SASL's client ------------------------------------------------- */
+
+struct attempt {
+	const char *mechanism, *user, *password, *authzid;
+	bool bound; /* the client has the binding's data */
+};
+
+/* Plays a whole exchange; the condition of its failure, or NULL. */
+static const char *
+play(struct fixture *f, const struct attempt *a)
+{
+	Gsasl *ctx;
+	Gsasl_session *client;
+	struct sasl *s = sasl_new(a->mechanism, &f->env);
+	struct scram_keys derived;
+	struct buf in = { 0 };
+	enum sasl_result result = SASL_CHALLENGE;
+	const char *condition = NULL;
+	char *out, *cb;
+	size_t len;
+	int rc;
+
+	assert_non_null(s);
+	assert_int_equal(gsasl_init(&ctx), GSASL_OK);
+	assert_int_equal(
+	    gsasl_client_start(ctx, a->mechanism, &client), GSASL_OK);
+	gsasl_property_set(client, GSASL_AUTHID, a->user);
+	gsasl_property_set(client, GSASL_PASSWORD, a->password);
+	if (a->authzid != NULL)
+		gsasl_property_set(client, GSASL_AUTHZID, a->authzid);
+	cb = crypto_base64(BINDING, 32);
+	if (a->bound)
+		gsasl_property_set(client,
+		    strcmp(f->type, "tls-unique") == 0 ? GSASL_CB_TLS_UNIQUE
+						       : GSASL_CB_TLS_EXPORTER,
+		    cb);
+	for (;;) {
+		rc = gsasl_step(client, (char *)in.data, in.len, &out, &len);
+		if (result == SASL_SUCCESS) {
+			/* The client has checked our proof, too. */
+			if (in.len > 0)
+				assert_int_equal(rc, GSASL_OK);
+			gsasl_free(out);
+			break;
+		}
+		assert_true(rc == GSASL_OK || rc == GSASL_NEEDS_MORE);
+		buf_reset(&in);
+		result = sasl_input(s, out, len, &in);
+		gsasl_free(out);
+		if (result == SASL_KEYS)
+			result = strcmp(sasl_user(s), "ann") == 0
+			    ? sasl_keys(s, RES_OK, &f->keys, &in)
+			    : sasl_keys(s, RES_NOT_FOUND, NULL, &in);
+		if (result == SASL_DERIVE) {
+			scram_derive_as(
+			    sasl_password(s), sasl_params(s), &derived);
+			result = sasl_derived(s, &derived, &in);
+		}
+		if (result == SASL_FAILED) {
+			condition = sasl_condition(s);
+			break;
+		}
+		if (result == SASL_SUCCESS && in.len == 0)
+			break;
+	}
+	gsasl_finish(client);
+	gsasl_done(ctx);
+	free(cb);
+	buf_clear(&in);
+	sasl_free(s);
+	return condition;
+}
+
+static void
+lets_the_right_ones_in(void **state)
+{
+	static const struct {
+		struct attempt attempt;
+		const char *type;
+	} rows[] = {
+		{ { "PLAIN", "ann", "pencil", NULL, false }, NULL },
+		{ { "SCRAM-SHA-1", "ann", "pencil", NULL, false }, NULL },
+		{ { "SCRAM-SHA-256", "ann", "pencil", NULL, false }, NULL },
+		{ { "SCRAM-SHA-256", "ann", "pencil", NULL, false },
+		    "tls-exporter" },
+		{ { "SCRAM-SHA-1-PLUS", "ann", "pencil", NULL, true },
+		    "tls-exporter" },
+		{ { "SCRAM-SHA-256-PLUS", "ann", "pencil", NULL, true },
+		    "tls-exporter" },
+		{ { "SCRAM-SHA-256-PLUS", "ann", "pencil", NULL, true },
+		    "tls-unique" },
+		{ { "SCRAM-SHA-256", "ANN", "pencil", NULL, false }, NULL },
+		{ { "SCRAM-SHA-256", "ann", "pencil", "ann@example.org",
+		      false },
+		    NULL },
+		{ { "PLAIN", "ann", "pencil", "ANN@Example.Org", false },
+		    NULL },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *condition;
+
+		f->type = rows[i].type;
+		condition = play(f, &rows[i].attempt);
+		if (condition != NULL)
+			fail_msg("row %zu: %s", i, condition);
+	}
+}
+
+static void
+keeps_the_wrong_ones_out(void **state)
+{
+	static const struct {
+		struct attempt attempt;
+		const char *condition;
+	} rows[] = {
+		{ { "PLAIN", "ann", "pencils", NULL, false },
+		    "not-authorized" },
+		{ { "PLAIN", "eve", "pencil", NULL, false }, "not-authorized" },
+		{ { "SCRAM-SHA-1", "ann", "pencils", NULL, false },
+		    "not-authorized" },
+		{ { "SCRAM-SHA-256", "ann", "pencils", NULL, false },
+		    "not-authorized" },
+		{ { "SCRAM-SHA-256", "eve", "pencil", NULL, false },
+		    "not-authorized" },
+		{ { "SCRAM-SHA-256", "a b", "pencil", NULL, false },
+		    "not-authorized" },
+		{ { "SCRAM-SHA-256", "ann", "pencil", "eve@example.org",
+		      false },
+		    "invalid-authzid" },
+		{ { "PLAIN", "ann", "pencil", "ann@example.net", false },
+		    "invalid-authzid" },
+		{ { "PLAIN", "ann", "pencil", "ann", false },
+		    "invalid-authzid" },
+		{ { "PLAIN", "ann", "pencil", "ann@example.org/x", false },
+		    "invalid-authzid" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(
+		    play(f, &rows[i].attempt), rows[i].condition);
+}
+
+/* ---- by hand ----------------------------------------------------------- */
+
+/* What the first message brings: a result, and the condition if it failed. */
+static enum sasl_result
+first(struct fixture *f, const char *mechanism, const char *msg, size_t len,
+    const char **condition)
+{
+	struct sasl *s = sasl_new(mechanism, &f->env);
+	struct buf out = { 0 };
+	enum sasl_result result;
+
+	assert_non_null(s);
+	result = sasl_input(s, msg, len, &out);
+	*condition = result == SASL_FAILED ? sasl_condition(s) : NULL;
+	buf_clear(&out);
+	sasl_free(s);
+	return result;
+}
+
+/* RFC 5802, 6: what may be said of channel binding. */
+static void
+holds_clients_to_the_binding(void **state)
+{
+	static const struct {
+		const char *type, *mechanism, *header;
+		bool ok;
+	} rows[] = {
+		{ NULL, "SCRAM-SHA-1", "n,,", true },
+		{ NULL, "SCRAM-SHA-1", "y,,", true },
+		/* "y" where -PLUS was offered: somebody stripped the list. */
+		{ "tls-exporter", "SCRAM-SHA-1", "y,,", false },
+		{ "tls-exporter", "SCRAM-SHA-1", "n,,", true },
+		/* "p" belongs to -PLUS, and -PLUS to "p". */
+		{ "tls-exporter", "SCRAM-SHA-1", "p=tls-exporter,,", false },
+		{ "tls-exporter", "SCRAM-SHA-1-PLUS", "n,,", false },
+		{ "tls-exporter", "SCRAM-SHA-1-PLUS", "y,,", false },
+		{ "tls-exporter", "SCRAM-SHA-1-PLUS", "p=tls-exporter,,",
+		    true },
+		{ "tls-server-end-point", "SCRAM-SHA-256-PLUS",
+		    "p=tls-server-end-point,,", true },
+		{ "tls-exporter", "SCRAM-SHA-1-PLUS", "p=tls-unique,,", false },
+		{ "tls-exporter", "SCRAM-SHA-1-PLUS", "p=other,,", false },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *condition;
+		char msg[64];
+
+		f->type = rows[i].type;
+		snprintf(msg, sizeof(msg), "%sn=ann,r=abc", rows[i].header);
+		first(f, rows[i].mechanism, msg, strlen(msg), &condition);
+		if ((condition == NULL) != rows[i].ok)
+			fail_msg("row %zu", i);
+		if (condition != NULL)
+			assert_string_equal(condition, "not-authorized");
+	}
+}
+
+static void
+refuses_malformed_first_messages(void **state)
+{
+	static const char *const rows[] = {
+		"",
+		"n",
+		"n,",
+		"n,,",
+		"n,,n=ann",
+		"n,,r=abc,n=ann",
+		"n,,n=,r=abc",
+		"n,,n=ann,r=",
+		"n,,n=ann,r=a b",
+		"n,,n=a=2cb,r=abc",
+		"n,,n=a=b,r=abc",
+		"n,,n=a=,r=abc",
+		"n,,m=x,n=ann,r=abc",
+		"n,x,n=ann,r=abc",
+		"n,a=,n=ann,r=abc",
+		"x,,n=ann,r=abc",
+		"nn,,n=ann,r=abc",
+		"p,,n=ann,r=abc",
+		"p=,,n=ann,r=abc",
+		"p=a b,,n=ann,r=abc",
+		",,n=ann,r=abc",
+		"n,,n=\xff\xfe,r=abc",
+	};
+	struct fixture *f = *state;
+	const char *condition;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		first(f, "SCRAM-SHA-256", rows[i], strlen(rows[i]), &condition);
+		if (condition == NULL ||
+		    strcmp(condition, "malformed-request") != 0)
+			fail_msg("row %zu: %s", i,
+			    condition == NULL ? "taken" : condition);
+	}
+	first(f, "SCRAM-SHA-256", "n,,n=a\0b,r=abc", 14, &condition);
+	assert_string_equal(condition, "malformed-request");
+}
+
+static void
+takes_first_messages(void **state)
+{
+	static const struct {
+		const char *msg, *user;
+	} rows[] = {
+		{ "n,,n=ann,r=abc", "ann" },
+		{ "n,,n=ann,r=abc,x=later", "ann" }, /* extensions */
+		{ "n,,n=a=2Cb=3D,r=abc", "a,b=" },
+		{ "n,,n=J\xc3\xbcrgen,r=abc", "j\xc3\xbcrgen" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sasl *s = sasl_new("SCRAM-SHA-256", &f->env);
+		struct buf out = { 0 };
+
+		assert_int_equal(
+		    sasl_input(s, rows[i].msg, strlen(rows[i].msg), &out),
+		    SASL_KEYS);
+		assert_string_equal(sasl_user(s), rows[i].user);
+		buf_clear(&out);
+		sasl_free(s);
+	}
+}
+
+static void
+refuses_malformed_plain(void **state)
+{
+	static const struct {
+		const char *msg;
+		size_t len;
+	} rows[] = {
+		{ "", 0 },
+		{ "ann", 3 },
+		{ "\0ann", 4 },
+		{ "\0ann\0", 5 },
+		{ "\0\0pencil", 8 },
+		{ "\0ann\0pen\0cil", 12 },
+		{ "\0ann\0\xff\xfe", 7 },
+		{ "\xff\0ann\0pencil", 12 },
+	};
+	struct fixture *f = *state;
+	const char *condition;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		first(f, "PLAIN", rows[i].msg, rows[i].len, &condition);
+		assert_non_null(condition);
+		assert_string_equal(condition, "malformed-request");
+	}
+}
+
+/* What follows the challenge: replaced piece by piece. */
+static void
+refuses_wrong_final_messages(void **state)
+{
+	static const struct {
+		const char *fmt; /* %1$s: the nonce */
+		const char *condition;
+	} rows[] = {
+		{ "", "malformed-request" },
+		{ "c=biws", "malformed-request" },
+		{ "c=biws,r=%s", "malformed-request" },
+		{ "c=biws,r=%s,p=", "malformed-request" },
+		{ "c=biws,r=%s,p=####", "malformed-request" },
+		{ "c=biws,r=%s,p=AAAA", "malformed-request" },
+		{ "r=%s,c=biws,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "malformed-request" },
+		{ "c=biws,r=%s,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "not-authorized" },
+		{ "c=biws,r=%sx,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "not-authorized" },
+		{ "c=eSws,r=%s,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "not-authorized" },
+	};
+	struct fixture *f = *state;
+	const char begin[] = "n,,n=ann,r=abc";
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sasl *s = sasl_new("SCRAM-SHA-256", &f->env);
+		struct buf out = { 0 };
+		char nonce[64], msg[256];
+
+		assert_int_equal(
+		    sasl_input(s, begin, strlen(begin), &out), SASL_KEYS);
+		assert_int_equal(
+		    sasl_keys(s, RES_OK, &f->keys, &out), SASL_CHALLENGE);
+		snprintf(nonce, sizeof(nonce), "%.*s",
+		    (int)strcspn(buf_str(&out) + 2, ","), buf_str(&out) + 2);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(msg, sizeof(msg), rows[i].fmt, nonce);
+#pragma GCC diagnostic pop
+		buf_reset(&out);
+		assert_int_equal(
+		    sasl_input(s, msg, strlen(msg), &out), SASL_FAILED);
+		assert_string_equal(sasl_condition(s), rows[i].condition);
+		assert_int_equal(out.len, 0);
+		buf_clear(&out);
+		sasl_free(s);
+	}
+}
+
+/* No answer tells an account that exists from one that does not. */
+static void
+makes_keys_up_for_unknown_accounts(void **state)
+{
+	struct fixture *f = *state;
+	char salts[3][128];
+	static const char *const users[] = { "eve", "eve", "mallory" };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct sasl *s = sasl_new("SCRAM-SHA-256", &f->env);
+		struct buf out = { 0 };
+		char msg[64];
+
+		snprintf(msg, sizeof(msg), "n,,n=%s,r=abc", users[i]);
+		assert_int_equal(
+		    sasl_input(s, msg, strlen(msg), &out), SASL_KEYS);
+		assert_int_equal(
+		    sasl_keys(s, RES_NOT_FOUND, NULL, &out), SASL_CHALLENGE);
+		snprintf(salts[i], sizeof(salts[i]), "%s",
+		    strstr(buf_str(&out), ",s="));
+		assert_non_null(strstr(salts[i], ",i=4096"));
+		buf_clear(&out);
+		sasl_free(s);
+	}
+	assert_string_equal(salts[0], salts[1]);
+	assert_string_not_equal(salts[0], salts[2]);
+}
+
+/* Made-up keys that come from the router count as none. */
+static void
+made_up_keys_let_nobody_in(void **state)
+{
+	static const char plain[] = "\0eve\0pencil";
+	struct fixture *f = *state;
+	struct sasl *s = sasl_new("PLAIN", &f->env);
+	struct buf out = { 0 };
+
+	assert_int_equal(
+	    sasl_input(s, plain, sizeof(plain) - 1, &out), SASL_KEYS);
+	assert_int_equal(
+	    sasl_keys(s, RES_NOT_FOUND, &f->keys, &out), SASL_DERIVE);
+	assert_int_equal(sasl_derived(s, &f->keys, &out), SASL_FAILED);
+	assert_string_equal(sasl_condition(s), "not-authorized");
+	sasl_free(s);
+}
+
+static void
+fails_for_now_without_a_leader(void **state)
+{
+	struct fixture *f = *state;
+	struct sasl *s = sasl_new("SCRAM-SHA-1", &f->env);
+	struct buf out = { 0 };
+
+	assert_int_equal(sasl_input(s, "n,,n=ann,r=abc", 14, &out), SASL_KEYS);
+	assert_int_equal(sasl_keys(s, RES_NO_LEADER, NULL, &out), SASL_FAILED);
+	assert_string_equal(sasl_condition(s), "temporary-auth-failure");
+	sasl_free(s);
+}
+
+/* RFC 6120, 6.4.2: no initial response, an empty challenge; and a client that
+ * speaks when it isn't its turn. */
+static void
+keeps_the_order(void **state)
+{
+	struct fixture *f = *state;
+	struct sasl *s = sasl_new("SCRAM-SHA-1", &f->env);
+	struct buf out = { 0 };
+
+	assert_int_equal(sasl_input(s, NULL, 0, &out), SASL_CHALLENGE);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(sasl_input(s, "n,,n=ann,r=abc", 14, &out), SASL_KEYS);
+	assert_int_equal(
+	    sasl_input(s, "n,,n=ann,r=abc", 14, &out), SASL_FAILED);
+	assert_string_equal(sasl_condition(s), "malformed-request");
+	sasl_free(s);
+}
+
+static void
+offers_the_strongest_first(void **state)
+{
+	struct fixture *f = *state;
+	struct buf out = { 0 };
+
+	sasl_features(&f->env, &out);
+	assert_string_equal(buf_str(&out),
+	    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+	    "<mechanism>SCRAM-SHA-256</mechanism>"
+	    "<mechanism>SCRAM-SHA-1</mechanism>"
+	    "<mechanism>PLAIN</mechanism></mechanisms>");
+	buf_reset(&out);
+	f->type = "tls-exporter";
+	sasl_features(&f->env, &out);
+	assert_string_equal(buf_str(&out),
+	    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+	    "<mechanism>SCRAM-SHA-256-PLUS</mechanism>"
+	    "<mechanism>SCRAM-SHA-1-PLUS</mechanism>"
+	    "<mechanism>SCRAM-SHA-256</mechanism>"
+	    "<mechanism>SCRAM-SHA-1</mechanism>"
+	    "<mechanism>PLAIN</mechanism></mechanisms>"
+	    "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"
+	    "<channel-binding type='tls-exporter'/>"
+	    "</sasl-channel-binding>");
+	buf_clear(&out);
+	f->type = NULL;
+	assert_null(sasl_new("SCRAM-SHA-1-PLUS", &f->env));
+	assert_null(sasl_new("scram-sha-1", &f->env));
+	assert_null(sasl_new("DIGEST-MD5", &f->env));
+	assert_null(sasl_new("", &f->env));
+}
+
+int
+main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(vectors_of_the_rfcs),
+		T(lets_the_right_ones_in),
+		T(keeps_the_wrong_ones_out),
+		T(holds_clients_to_the_binding),
+		T(refuses_malformed_first_messages),
+		T(takes_first_messages),
+		T(refuses_malformed_plain),
+		T(refuses_wrong_final_messages),
+		T(makes_keys_up_for_unknown_accounts),
+		T(made_up_keys_let_nobody_in),
+		T(fails_for_now_without_a_leader),
+		T(keeps_the_order),
+		T(offers_the_strongest_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
