@@ -193,7 +193,7 @@ sample_effect(struct buf *b)
 		    .item = { .contact = text_contact } },
 		{ .op = EFFECT_DONE },
 	};
-	struct store_effect effect = { { 1, 0, 77 }, 9, 5, ops, 4 };
+	struct store_effect effect = { { 1, 0, 77 }, 9, 5, 7, ops, 4 };
 
 	store_cmd_effect(b, &effect);
 }

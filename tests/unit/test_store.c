@@ -88,7 +88,7 @@ static int
 run_effect(struct store_fixture *f, uint64_t num, uint64_t low,
     struct store_op *ops, size_t count)
 {
-	struct store_effect effect = { { 1, 0, 42 }, num, low, ops, count };
+	struct store_effect effect = { { 1, 0, 42 }, num, low, 0, ops, count };
 	struct buf b = { 0 };
 
 	store_cmd_effect(&b, &effect);
@@ -288,6 +288,27 @@ accounts_are_listed_by_name(void **state)
 /* ---- effects ----------------------------------------------------------- */
 
 static void
+effect_keeps_the_note_that_it_was_proposed_with(void **state)
+{
+	const struct origin origin = { 1, 0, 42 };
+	struct store_effect effect = {
+		.origin = origin, .num = 5, .low = 1, .note = 0x80000001
+	};
+	struct store_fixture *f = *state;
+	struct buf b = { 0 };
+	uint32_t note = 0;
+
+	assert_false(store_effect_note(f->store, &origin, 5, &note));
+	store_cmd_effect(&b, &effect);
+	assert_int_equal(store_fixture_run(f, &b), RES_OK);
+	effect.note = 2;
+	store_cmd_effect(&b, &effect);
+	assert_int_equal(store_fixture_run(f, &b), RES_OK);
+	assert_true(store_effect_note(f->store, &origin, 5, &note));
+	assert_int_equal(note, 0x80000001);
+}
+
+static void
 effect_happens_once_and_repeats_its_result(void **state)
 {
 	struct store_fixture *f = *state;
@@ -400,7 +421,8 @@ ended_origin_is_forgotten(void **state)
 	const struct origin origin = { 1, 0, 42 };
 	struct store_fixture *f = *state;
 	struct store_op op = { .op = EFFECT_DONE };
-	struct store_effect effect = { { 2, 3, UINT64_MAX - 1 }, 1, 1, &op, 1 };
+	struct store_effect effect = { { 2, 3, UINT64_MAX - 1 }, 1, 1, 0, &op,
+		1 };
 	struct origin *origins;
 	struct buf b = { 0 };
 
@@ -865,6 +887,7 @@ main(void)
 		T(component_names_are_compared_without_case),
 		T(components_keep_the_order_of_adding),
 		T(accounts_are_listed_by_name),
+		T(effect_keeps_the_note_that_it_was_proposed_with),
 		T(effect_happens_once_and_repeats_its_result),
 		T(repeated_effect_with_other_ops_shows_only_like_ones),
 		T(later_and_earlier_numbers_are_kept_apart),

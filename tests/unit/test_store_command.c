@@ -99,9 +99,9 @@ values_that_no_encoder_makes_are_invalid(void **state)
 	struct store_member m;
 	struct store_op ops[] = { { .op = EFFECT_DONE }, { .op = 9 },
 		{ .op = EFFECT_STORE } };
-	struct store_effect effect = { { 1, 0, 1 }, 1, 1, &ops[0], 1 };
-	struct store_effect no_op = { { 1, 0, 1 }, 1, 1, &ops[1], 1 };
-	struct store_effect no_user = { { 1, 0, 1 }, 1, 1, &ops[2], 1 };
+	struct store_effect effect = { { 1, 0, 1 }, 1, 1, 0, &ops[0], 1 };
+	struct store_effect no_op = { { 1, 0, 1 }, 1, 1, 0, &ops[1], 1 };
+	struct store_effect no_user = { { 1, 0, 1 }, 1, 1, 0, &ops[2], 1 };
 	struct buf b[12] = { { 0 } };
 	const uint64_t huge = UINT64_MAX;
 	size_t n = 0;

@@ -130,7 +130,7 @@ make_entry(struct buf *entry, uint64_t index)
 		    .user = alice,
 		    .item = { .contact = contact } },
 	};
-	struct store_effect effect = { { 1, 0, 1 }, index, 1, ops, 2 };
+	struct store_effect effect = { { 1, 0, 1 }, index, 1, 0, ops, 2 };
 	struct scram_keys keys = store_sample_keys(1);
 	struct buf b = { 0 };
 

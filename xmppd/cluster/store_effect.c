@@ -136,7 +136,7 @@ show(struct store_applied *a, size_t i, uint64_t made)
 		a->event.id = made;
 }
 
-/* A result: the code, then for each op its kind and what it made. */
+/* A result: the note, the code, then for each op its kind and what it made. */
 static bool
 result_find(struct db *db, struct store_applied *a)
 {
@@ -155,6 +155,7 @@ result_find(struct db *db, struct store_applied *a)
 		return false;
 	result = db_blob(q, 0, &len);
 	cursor_init(&c, result, len);
+	cursor_u32(&c);
 	a->event.again = true;
 	a->event.code = (int32_t)cursor_u32(&c);
 	/* Who sends it again may see it otherwise: only like ops compare. */
@@ -177,6 +178,7 @@ result_keep(struct db *db, const struct store_applied *a, int code)
 	    db_query(db, "INSERT INTO effect VALUES (?, ?, ?, ?, ?)");
 	struct buf result = { 0 };
 
+	buf_add_u32(&result, effect->note);
 	buf_add_u32(&result, (uint32_t)code);
 	for (size_t i = 0; i < effect->count; i++) {
 		const struct store_op *op = &effect->ops[i];

@@ -226,20 +226,38 @@ store_rows(struct store *s, const char *local, uint64_t after,
 }
 
 bool
-store_effect_done(struct store *s, const struct origin *origin, uint64_t num)
+store_effect_note(
+    struct store *s, const struct origin *origin, uint64_t num, uint32_t *note)
 {
 	struct db_query *q = read_query(s,
-	    "SELECT 1 FROM effect WHERE node = ? AND edge = ?"
+	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
 	    " AND incarnation = ? AND num = ?");
+	const void *result;
+	struct cursor c;
+	size_t len;
 	bool done;
 
 	db_bind_int(q, origin->node);
 	db_bind_int(q, origin->edge);
 	db_bind_uint(q, origin->incarnation);
 	db_bind_uint(q, num);
-	done = db_exists(q);
+	done = db_row(q);
+	if (done) {
+		result = db_blob(q, 0, &len);
+		cursor_init(&c, result, len);
+		*note = cursor_u32(&c);
+	}
+	db_end(q);
 	read_done(s);
 	return done;
+}
+
+bool
+store_effect_done(struct store *s, const struct origin *origin, uint64_t num)
+{
+	uint32_t note;
+
+	return store_effect_note(s, origin, num, &note);
 }
 
 /* An array of what `read` makes of each row; the caller frees *out. */
