@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@
 #include "common/xmalloc.h"
 
 struct varlink_client {
-	int fd;
+	int fd, interrupt_fd;
+	int timeout_ms;
 	struct buf in;
 };
 
@@ -67,7 +69,15 @@ varlink_client_open(const char *path, int timeout_ms, struct error *error)
 		return NULL;
 	client = xcalloc(1, sizeof(*client));
 	client->fd = fd;
+	client->interrupt_fd = -1;
+	client->timeout_ms = timeout_ms;
 	return client;
+}
+
+void
+varlink_client_set_interrupt(struct varlink_client *client, int fd)
+{
+	client->interrupt_fd = fd;
 }
 
 void
@@ -83,11 +93,9 @@ varlink_client_free(struct varlink_client *client)
 static int
 wait_failed(struct error *error)
 {
-	/* A user's Ctrl-C ends the wait, not the work. */
-	if (errno == EAGAIN || errno == EINTR)
+	if (errno == EAGAIN)
 		return error_set(error, RES_TIMEOUT,
-		    "%s: it isn't known whether it was done",
-		    errno == EINTR ? "interrupted" : "no answer in time");
+		    "no answer in time: it isn't known whether it was done");
 	return error_set(
 	    error, RES_UNREACHABLE, "connection lost: %s", strerror(errno));
 }
@@ -102,11 +110,35 @@ send_all(
 	while (done < out->len) {
 		n = send(client->fd, out->data + done, out->len - done,
 		    MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return wait_failed(error);
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+/* Waits until something can be read. */
+static int
+wait_readable(const struct varlink_client *client, struct error *error)
+{
+	struct pollfd p[2] = { { .fd = client->fd, .events = POLLIN },
+		{ .fd = client->interrupt_fd, .events = POLLIN } };
+	int rc;
+
+	do
+		rc = poll(p, 2, client->timeout_ms);
+	while (rc < 0 && errno == EINTR);
+	if (rc > 0 && p[1].revents == 0)
+		return 0;
+	/* What a user interrupts is the wait, not the work. */
+	if (rc > 0)
+		return error_set(error, RES_TIMEOUT,
+		    "interrupted: it isn't known whether it was done");
+	if (rc == 0)
+		errno = EAGAIN;
+	return wait_failed(error);
 }
 
 /* The next message; NULL and an error if there is none. */
@@ -124,7 +156,11 @@ receive(struct varlink_client *client, struct error *error)
 			error_set(error, RES_IO, "the answer is too long");
 			return NULL;
 		}
+		if (wait_readable(client, error) != 0)
+			return NULL;
 		n = recv(client->fd, buf_reserve(in, 65536), 65536, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n == 0)
 			errno = ECONNRESET;
 		if (n <= 0) {

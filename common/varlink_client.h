@@ -20,13 +20,16 @@ struct varlink_client *varlink_client_open(
     const char *path, int timeout_ms, struct error *error);
 void varlink_client_free(struct varlink_client *client);
 
+/* A wait for an answer also ends (RES_TIMEOUT) when this descriptor becomes
+   readable; -1 is none. */
+void varlink_client_set_interrupt(struct varlink_client *client, int fd);
+
 /*
- * Calls a method by its full name; takes `parameters` (NULL: none) and
- * zeroes their texts, since one may be a secret. 0 and the
- * answer, which the caller releases; or the code and text of the refusal, or
- * RES_UNREACHABLE, RES_TIMEOUT or RES_IO: the connection is of no use then.
- * With a callback the call asks for `more`: the callback gets all answers but
- * the last.
+ * Calls a method by its full name; takes `parameters` (NULL: none) and zeroes
+ * their texts, since one may be a secret. 0 and the answer, which the caller
+ * releases; or the code and text of the refusal, or RES_UNREACHABLE,
+ * RES_TIMEOUT or RES_IO: the connection is of no use then. With a callback the
+ * call asks for `more`: the callback gets all answers but the last.
  */
 int varlink_client_call(struct varlink_client *client, const char *method,
     json_t *parameters, json_t **result, struct error *error);

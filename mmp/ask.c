@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/crypto.h"
 #include "common/grammar.h"
 #include "common/strutil.h"
@@ -16,6 +17,7 @@
 #include "mmp/input.h"
 
 #define ANSWER_MAX 4096
+#define CTRL_C "\3"
 #define REPEAT_MS 1000 /* for how long a repetition is waited for */
 
 static void
@@ -27,20 +29,46 @@ show_prompt(const struct mmp *mmp, const char *prompt)
 	fflush(out);
 }
 
-/* Reads a line from a terminal that doesn't show it. NULL when interrupted. */
+/* Reads up to Enter or Ctrl-C; NULL where it isn't Enter. */
 static char *
-read_hidden(struct mmp *mmp)
+read_typed(void)
+{
+	struct buf line = { 0 };
+	ssize_t n;
+
+	do {
+		n = read(
+		    STDIN_FILENO, buf_reserve(&line, ANSWER_MAX), ANSWER_MAX);
+		line.len += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && line.len < ANSWER_MAX &&
+	    strchr("\n" CTRL_C, line.data[line.len - 1]) == NULL);
+	if (n > 0 && line.data[line.len - 1] == '\n') {
+		line.len--;
+		return buf_steal_str(&line);
+	}
+	buf_wipe(&line);
+	return NULL;
+}
+
+/*
+ * Asks at a terminal, which is dark before it shows the prompt: who answers at
+ * once isn't seen either. Ctrl-C ends the line instead of sending a signal,
+ * which could come just before the reading begins.
+ */
+static char *
+ask_hidden(const struct mmp *mmp, const char *prompt)
 {
 	struct termios shown, hidden;
 	char *line;
-	bool cut;
 
 	if (tcgetattr(STDIN_FILENO, &shown) != 0)
 		return NULL;
 	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL | ISIG);
+	hidden.c_cc[VEOL] = (cc_t)CTRL_C[0];
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &hidden);
-	line = input_line(mmp->input, ANSWER_MAX, &cut);
+	show_prompt(mmp, prompt);
+	line = read_typed();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
 	/* The Enter wasn't shown either. */
 	fputc('\n', stdout);
@@ -53,9 +81,10 @@ mmp_ask_secret(struct mmp *mmp, const char *prompt)
 {
 	bool cut;
 
+	if (mmp->tty)
+		return ask_hidden(mmp, prompt);
 	show_prompt(mmp, prompt);
-	return mmp->tty ? read_hidden(mmp)
-			: input_line(mmp->input, ANSWER_MAX, &cut);
+	return input_line(mmp->input, ANSWER_MAX, &cut);
 }
 
 /* Whether a line of a script is its next command (or a comment). */
@@ -85,8 +114,7 @@ is_repeated(struct mmp *mmp, const char *first)
 	bool equal, cut;
 
 	if (mmp->tty) {
-		show_prompt(mmp, "Enter it again: ");
-		again = read_hidden(mmp);
+		again = ask_hidden(mmp, "Enter it again: ");
 		equal = again != NULL && crypto_equal_str(again, first);
 		crypto_wipe_free(again);
 		return equal;

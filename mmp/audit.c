@@ -36,8 +36,8 @@ append(const struct mmp *mmp, const char *text)
 	/* The system's log has it as well: a full disk is no reason to refuse
 	   the command. */
 	if (write(fd, line, (size_t)len) < 0)
-		syslog(LOG_LOCAL0 | LOG_WARNING, "audit.log: %s",
-		    strerror(errno));
+		syslog(
+		    LOG_LOCAL0 | LOG_WARNING, "audit.log: %s", strerror(errno));
 	free(line);
 	close(fd);
 }

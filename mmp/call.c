@@ -3,11 +3,11 @@
  */
 #include "mmp/call.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/arg.h"
-#include "common/strutil.h"
 #include "common/varlink_client.h"
 #include "common/xmalloc.h"
 
@@ -53,13 +53,45 @@ open_daemon(const struct mmp *mmp, enum command_at at, int timeout_ms,
 	return client;
 }
 
+static void
+join(json_t *whole, const json_t *part)
+{
+	const char *key;
+	json_t *value, *before;
+
+	json_object_foreach((json_t *)(uintptr_t)part, key, value)
+	{
+		before = json_object_get(whole, key);
+		if (json_is_array(before) && json_is_array(value))
+			json_array_extend(before, value);
+		else
+			json_object_set(whole, key, value);
+	}
+}
+
+struct parts {
+	const struct call *call;
+	json_t *whole;
+};
+
+static void
+part_cb(const json_t *part, void *arg)
+{
+	const struct parts *parts = arg;
+
+	if (parts->call->part == NULL ||
+	    !parts->call->part(part, parts->call->arg))
+		join(parts->whole, part);
+}
+
 int
-call_stream(struct mmp *mmp, const struct call *call, json_t **result,
+call_daemon(struct mmp *mmp, const struct call *call, json_t **result,
     bool *absent, struct error *error)
 {
 	int timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : ANSWER_MS;
+	struct parts parts = { .call = call };
 	struct varlink_client *client;
-	struct error why;
+	json_t *last;
 	char *full;
 	int rc;
 
@@ -70,11 +102,17 @@ call_stream(struct mmp *mmp, const struct call *call, json_t **result,
 		json_decref(call->params);
 		return RES_UNREACHABLE;
 	}
+	varlink_client_set_interrupt(client, mmp->interrupt_fd);
+	parts.whole = json_object();
 	xasprintf(&full, "%s.%s", command_interface(call->at), call->method);
 	rc = varlink_client_stream(
-	    client, full, call->params, call->more, call->arg, result, &why);
-	if (rc != 0)
-		error_set(error, rc, "%s", why.text);
+	    client, full, call->params, part_cb, &parts, &last, error);
+	if (rc == 0) {
+		join(parts.whole, last);
+		*result = json_incref(parts.whole);
+	}
+	json_decref(last);
+	json_decref(parts.whole);
 	free(full);
 	varlink_client_free(client);
 	return rc;
@@ -89,5 +127,5 @@ mmp_call(struct mmp *mmp, enum command_at at, const char *method,
 	};
 	bool absent;
 
-	return call_stream(mmp, &call, result, &absent, error);
+	return call_daemon(mmp, &call, result, &absent, error);
 }

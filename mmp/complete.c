@@ -124,7 +124,7 @@ add_names(struct mmp *mmp, struct candidates *c, const char *typed,
 	bool absent;
 	size_t i;
 
-	if (call_stream(mmp, &call, &result, &absent, &error) != 0)
+	if (call_daemon(mmp, &call, &result, &absent, &error) != 0)
 		return;
 	json_array_foreach(json_object_get(result, source->list), i, one)
 	{

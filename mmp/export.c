@@ -13,13 +13,14 @@
 #include "mmp/call.h"
 
 /* A copy in memory is written as a whole: file_write() makes it durable. */
-static void
+static bool
 part_cb(const json_t *part, void *arg)
 {
 	const char *lines = json_string_value(json_object_get(part, "lines"));
 
 	if (lines != NULL)
 		buf_add_str(arg, lines);
+	return true;
 }
 
 static int
@@ -60,14 +61,14 @@ export_save(struct mmp *mmp, json_t **said, json_t **name, bool *absent,
 	struct buf text = { 0 };
 	const struct call call = { .at = AT_XMPPD,
 		.method = "Xmpp.Export",
-		.more = part_cb,
+		.part = part_cb,
 		.arg = &text };
 	json_t *last;
 	int rc;
 
 	*said = *name = NULL;
 	error->code = RES_OK;
-	rc = call_stream(mmp, &call, &last, absent, error);
+	rc = call_daemon(mmp, &call, &last, absent, error);
 	if (rc == 0) {
 		part_cb(last, &text);
 		rc = save(mmp, last, &text, said, name, error);

@@ -189,7 +189,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options = { .root = "/var/lib/mmp" };
-	struct mmp mmp = { 0 };
+	struct mmp mmp = { .interrupt_fd = -1 };
 	struct grammar *grammar;
 	struct error error;
 	char *user, *source, *hostname;

@@ -19,9 +19,10 @@ struct mmp {
 	const char *user;     /* "admin" */
 	const char *source;   /* "10.1.1.9:63290", or "console" */
 	enum role role;
-	bool json;  /* results go out as JSON */
-	bool tty;   /* somebody types: standard input is a terminal */
-	bool leave; /* set by 'exit' */
+	bool json;        /* results go out as JSON */
+	bool tty;         /* somebody types: standard input is a terminal */
+	int interrupt_fd; /* readable when Ctrl-C was typed; -1: it ends mmp */
+	bool leave;       /* set by 'exit' */
 	const struct grammar *grammar; /* of all commands */
 	struct input *input;           /* lines of standard input */
 };

@@ -134,7 +134,7 @@ params_reread(struct mmp *mmp, const struct command *command, bool *absent,
 	snprintf(method, sizeof(method), "%.*s.Show",
 	    (int)strcspn(command->method, "."), command->method);
 	call.method = method;
-	rc = call_stream(mmp, &call, &shown, absent, error);
+	rc = call_daemon(mmp, &call, &shown, absent, error);
 	json_object_foreach(shown, key, value) if (rc == 0) rc =
 	    add_file(mmp, params, key, value, error);
 	json_decref(shown);

@@ -29,42 +29,23 @@ struct job {
 	const struct mmp_method *method;
 	json_t *params;
 	json_t *layout; /* words that are for the printer */
-	json_t *parts;  /* of a result that came in pieces */
 	bool absent;    /* the daemon isn't there */
 	bool failed;    /* a check wasn't ok */
 };
 
-/* Joins a further piece of a result: lists go on, other values replace. */
-static void
-join(json_t *whole, const json_t *part)
-{
-	const char *key;
-	json_t *value, *before;
-
-	json_object_foreach((json_t *)(uintptr_t)part, key, value)
-	{
-		before = json_object_get(whole, key);
-		if (json_is_array(before) && json_is_array(value))
-			json_array_extend(before, value);
-		else
-			json_object_set(whole, key, value);
-	}
-}
-
-/* Progress is shown at once, the rest kept until the end. */
-static void
+/* Progress is shown at once. */
+static bool
 part_cb(const json_t *part, void *arg)
 {
 	const json_t *checks = json_object_get(part, "checks");
 	struct job *job = arg;
 
-	if (checks == NULL || job->mmp->json) {
-		join(job->parts, part);
-		return;
-	}
+	if (checks == NULL || job->mmp->json)
+		return false;
 	if (!print_checks(stdout, checks))
 		job->failed = true;
 	fflush(stdout);
+	return true;
 }
 
 /* Asks for what isn't typed on the line. */
@@ -137,7 +118,7 @@ execute(struct job *job, json_t **result, struct error *error)
 {
 	struct call call = { .at = job->command->at,
 		.method = job->command->method,
-		.more = part_cb,
+		.part = part_cb,
 		.arg = job };
 	int rc;
 
@@ -149,13 +130,7 @@ execute(struct job *job, json_t **result, struct error *error)
 	if (rc != 0)
 		return rc;
 	call.params = json_incref(job->params);
-	rc = call_stream(job->mmp, &call, result, &job->absent, error);
-	if (rc == 0) {
-		join(job->parts, *result);
-		json_decref(*result);
-		*result = json_incref(job->parts);
-	}
-	return rc;
+	return call_daemon(job->mmp, &call, result, &job->absent, error);
 }
 
 static void
@@ -185,8 +160,7 @@ run_match(struct mmp *mmp, const struct match *match)
 	struct job job = { .mmp = mmp,
 		.command = match->command,
 		.method = mmp_method_find(match->command->method),
-		.layout = json_object(),
-		.parts = json_object() };
+		.layout = json_object() };
 	json_t *result = NULL;
 	int rc;
 
@@ -201,7 +175,6 @@ run_match(struct mmp *mmp, const struct match *match)
 	varlink_wipe(job.params);
 	json_decref(job.params);
 	json_decref(job.layout);
-	json_decref(job.parts);
 	if (job.absent)
 		return MMP_NO_DAEMON;
 	return rc == 0 && !job.failed ? MMP_DONE : MMP_REFUSED;

@@ -6,6 +6,7 @@
  */
 #include "mmp/shell.h"
 
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include <fcntl.h>
@@ -239,20 +240,29 @@ cancel_cb(EditLine *el, int key)
 
 /* ---- the loop ---------------------------------------------------------- */
 
-static void
-interrupt_cb(int sig)
-{
-	(void)sig;
-}
-
-/* While a command runs, Ctrl-C ends its wait (EINTR), not the shell. */
-static void
+/*
+ * While a command runs, Ctrl-C ends its wait, not the shell. A blocked signal
+ * stays until it is read, so that none is lost just before the wait begins.
+ */
+static int
 catch_interrupt(void)
 {
-	struct sigaction action = { .sa_handler = interrupt_cb };
+	sigset_t set;
 
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* Forgets a Ctrl-C that came when nothing waited. */
+static void
+drain_interrupt(int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) > 0)
+		;
 }
 
 static void
@@ -290,7 +300,9 @@ read_lines(struct shell *shell)
 	int count;
 
 	while (!shell->mmp->leave) {
-		el_resize(shell->el);
+		/* Before the prompt is shown: who types at once must not be
+		   echoed by the terminal as well. */
+		el_set(shell->el, EL_PREP_TERM, 1);
 		line = el_gets(shell->el, &count);
 		if (line == NULL || count <= 0)
 			break;
@@ -299,6 +311,7 @@ read_lines(struct shell *shell)
 			history_add(shell, copy);
 			history_keep(shell, copy);
 		}
+		drain_interrupt(shell->mmp->interrupt_fd);
 		run_line(shell->mmp, copy, true);
 		free(copy);
 	}
@@ -312,7 +325,7 @@ shell_run(struct mmp *mmp)
 	struct shell shell = { .mmp = mmp };
 	const char *home = getenv("HOME");
 
-	catch_interrupt();
+	mmp->interrupt_fd = catch_interrupt();
 	if (home != NULL && *home == '/')
 		xasprintf(&shell.history_path, "%s/.mmp_history", home);
 	xasprintf(&shell.prompt, "%s> ", mmp->hostname);
