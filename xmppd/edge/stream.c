@@ -297,7 +297,8 @@ stream_allows(const struct stream *s, enum stream_input input)
 	if ((inputs[input].in & BIT(s->state)) != 0)
 		return fault(STREAM_ERROR_NONE, NULL);
 	/* RFC 6120, 4.9.3.12: anything else before the login. */
-	if (input == INPUT_UNKNOWN && !s->authenticated)
+	if (input == INPUT_UNKNOWN &&
+	    (s->state == STREAM_PLAIN || s->state == STREAM_LOGIN))
 		return fault(STREAM_NOT_AUTHORIZED, NULL);
 	return fault(inputs[input].error, inputs[input].text);
 }
