@@ -1,0 +1,238 @@
+"""The servers that are measured: each alone on its core, with the same
+certificate and the same accounts."""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TREE, "tests", "lab"))
+
+import machine  # noqa: E402  (the lab's tools)
+
+DOMAIN, PASSWORD = "bench.example", "correct-horse-battery"
+ADDRESS = "127.0.0.1"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind((ADDRESS, 0))
+        return s.getsockname()[1]
+
+
+def run(*command, **more):
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL, text=True, **more)
+    if done.returncode != 0:
+        sys.exit("bench: %s: %s" % (" ".join(command), done.stdout.strip()))
+    return done.stdout
+
+
+def make_certificate(folder):
+    """A self-signed one on P-256, which is its own bundle."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+        "/CN=" + DOMAIN, "-addext", "subjectAltName=DNS:" + DOMAIN,
+        "-keyout", folder + "/bench.key", "-out", folder + "/bench.cer")
+
+
+class Server:
+    """One process, pinned to a core, and what it has used."""
+
+    def __init__(self, folder, core):
+        self.dir = "%s/%s" % (folder, self.name)
+        self.shared, self.core, self.process = folder, core, None
+        self.port = free_port()
+        os.makedirs(self.dir)
+
+    def spawn(self, *command):
+        self.process = machine.spawn(
+            ["taskset", "-c", str(self.core)] + list(command),
+            self.dir + "/out")
+        # taskset becomes the program.
+        machine.wait_for(lambda: machine.accepts(ADDRESS, self.port) or
+                         not machine.alive(self.process), 30, self.name)
+        if not machine.alive(self.process):
+            with open(self.dir + "/out") as out:
+                sys.exit("bench: %s ended: %s" % (self.name, out.read()))
+
+    def stop(self):
+        if self.process is not None:
+            machine.end([self.process])
+        self.process = None
+
+    def cpu_us(self):
+        """Time on the core, all threads."""
+        total = 0
+        base = "/proc/%d/task" % self.process[0]
+        for thread in os.listdir(base):
+            with open("%s/%s/schedstat" % (base, thread)) as stat:
+                total += int(stat.read().split()[0])
+        return total / 1000
+
+    def memory_kb(self):
+        """(resident, proportional)"""
+        with open("/proc/%d/smaps_rollup" % self.process[0]) as rollup:
+            text = rollup.read()
+        return tuple(int(re.search(r"^%s:\s+(\d+) kB" % what, text,
+                                   re.M).group(1)) for what in ("Rss", "Pss"))
+
+
+class Prosody(Server):
+    name = "prosody"
+
+    CONFIG = """
+run_as_root = true
+pidfile = "%(dir)s/pid"
+data_path = "%(dir)s/data"
+log = { warn = "%(dir)s/log" }
+interfaces = { "%(address)s" }
+c2s_ports = { %(port)d }
+c2s_direct_tls_ports = {}
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping" }
+modules_disabled = { "s2s" }
+c2s_require_encryption = true
+authentication = "internal_hashed"
+VirtualHost "%(domain)s"
+	ssl = { key = "%(shared)s/bench.key",
+	    certificate = "%(shared)s/bench.cer" }
+"""
+
+    @staticmethod
+    def install():
+        run("tests/lab/deps", "prosody", cwd=TREE)
+        if shutil.which("systemctl"):
+            subprocess.run(["systemctl", "-q", "disable", "prosody"],
+                           stderr=subprocess.DEVNULL, check=False)
+
+    def start(self, users):
+        self.make_accounts(users)
+        with open(self.dir + "/config.lua", "w") as config:
+            config.write(self.CONFIG % {
+                "dir": self.dir, "shared": self.shared, "port": self.port,
+                "address": ADDRESS, "domain": DOMAIN})
+        self.spawn("prosody", "-F", "--config", self.dir + "/config.lua")
+
+    def make_accounts(self, users):
+        """As `prosodyctl adduser` leaves them, which takes a second each."""
+        folder = "%s/data/%s/accounts" % (
+            self.dir, DOMAIN.replace(".", "%2e"))
+        os.makedirs(folder)
+        salt, count = "bench-salt", 10000
+        salted = hashlib.pbkdf2_hmac(
+            "sha1", PASSWORD.encode(), salt.encode(), count)
+        client = hmac.digest(salted, b"Client Key", "sha1")
+        text = "return {\n" + "".join('\t["%s"] = %s;\n' % row for row in (
+            ("iteration_count", count), ("salt", '"%s"' % salt),
+            ("stored_key", '"%s"' % hashlib.sha1(client).hexdigest()),
+            ("server_key", '"%s"' % hmac.digest(
+                salted, b"Server Key", "sha1").hex()))) + "};\n"
+        for number in range(users):
+            with open("%s/user%d.dat" % (folder, number), "w") as account:
+                account.write(text)
+
+
+class Xmppd(Server):
+    name = "xmppd"
+    build = None  # set by who uses it
+
+    def start(self, users):
+        root = self.dir
+        os.makedirs(root + "/pki")
+        for name in ("bench.key", "bench.cer"):
+            shutil.copy("%s/%s" % (self.shared, name), root + "/pki")
+        with open(root + "/interfaces.json", "w") as interfaces:
+            json.dump({"a": {"addresses": [ADDRESS]}}, interfaces)
+        self.process = machine.spawn(
+            ["taskset", "-c", str(self.core), self.build + "/bin/xmppd",
+             "--root", root], self.dir + "/out")
+        machine.wait_for(lambda: machine.answers(root + "/xmppd.sock"), 20,
+                         self.name)
+        for line in ("xmpp domain " + DOMAIN,
+                     "xmpp listen a:%d:%d" % (self.port, free_port()),
+                     "xmpp certs bench.key bench.cer", "xmpp enable"):
+            self.type(line)
+        machine.wait_for(lambda: machine.accepts(ADDRESS, self.port), 20,
+                         self.name)
+        self.add_accounts(users)
+
+    def type(self, line):
+        run(self.build + "/bin/mmp", "--root", self.dir, "-c", line)
+
+    def add_accounts(self, users):
+        """`xmpp user add`, without a shell for each."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.dir + "/xmppd.sock")
+            answers = control.makefile("rb")
+            for number in range(users):
+                control.sendall(json.dumps({
+                    "method": "im.xmppd.User.Add", "parameters": {
+                        "name": "user%d" % number, "password": PASSWORD},
+                }).encode() + b"\0")
+                answer = json.loads(read_message(answers))
+                if "error" in answer:
+                    sys.exit("bench: user%d: %s" % (number, answer))
+
+
+def read_message(stream):
+    """Up to the NUL."""
+    message = b""
+    while True:
+        byte = stream.read(1)
+        if byte in (b"", b"\0"):
+            return message
+        message += byte
+
+
+class Load:
+    """A run of the load generator on the other core."""
+
+    def __init__(self, build, core, arguments):
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self.child = subprocess.Popen(
+            pinned + [build + "/bench/load"] + [str(a) for a in arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            bufsize=1)
+
+    def line(self):
+        line = self.child.stdout.readline()
+        if line == "":
+            sys.exit("bench: the load ended")
+        return line.strip()
+
+    def wait_ready(self):
+        while self.line() != "ready":
+            pass
+
+    def go(self):
+        self.child.stdin.write("go\n")
+        self.child.stdin.flush()
+
+    def result(self):
+        line = self.line()
+        while not line.startswith("{"):
+            line = self.line()
+        return json.loads(line)
+
+    def stop(self):
+        self.child.kill()
+        self.child.wait()
+
+
+def settle(server, seconds=10):
+    """Until a server has used next to nothing for a second."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        before = server.cpu_us()
+        time.sleep(1)
+        if server.cpu_us() - before < 5000:
+            return
