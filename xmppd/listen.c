@@ -52,8 +52,8 @@ struct port {
 struct pending {
 	struct listener *owner;
 	int fd;
-	struct event *first;   /* waits for the first byte */
-	struct conn *c;        /* then: in a TLS handshake */
+	struct event *first; /* waits for the first byte */
+	struct conn *c;      /* then: in a TLS handshake */
 	char from[64];
 	TAILQ_ENTRY(pending) next;
 };
@@ -100,9 +100,10 @@ socket_inode(const char *table, uint16_t port)
 	FILE *f = fopen(table, "re");
 
 	while (f != NULL && found == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s "
-		                 "%*u %*u %lu",
-		        &local_port, &state, &inode) == 3 &&
+		if (sscanf(line,
+			"%*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s "
+			"%*u %*u %lu",
+			&local_port, &state, &inode) == 3 &&
 		    state == 0x0a && local_port == port)
 			found = inode;
 	if (f != NULL)
@@ -250,8 +251,8 @@ client_hello_cb(SSL *ssl, int *alert, void *arg)
 	const unsigned char *ext;
 	size_t len;
 	bool peer = SSL_client_hello_get0_ext(ssl,
-	                TLSEXT_TYPE_application_layer_protocol_negotiation,
-	                &ext, &len) == 1 &&
+			TLSEXT_TYPE_application_layer_protocol_negotiation,
+			&ext, &len) == 1 &&
 	    len > 2 && alpn_offers(ext + 2, len - 2, PEER_ALPN);
 
 	if (!peer) {
@@ -315,8 +316,9 @@ first_byte_cb(evutil_socket_t fd, short what, void *arg)
 	struct pending *p = arg;
 	struct listener *l = p->owner;
 	uint8_t first;
-	ssize_t n = (what & EV_TIMEOUT) != 0 ? 0 :
-	    recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = (what & EV_TIMEOUT) != 0
+	    ? 0
+	    : recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -351,8 +353,7 @@ accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
 		reset_fd(fd);
 		return;
 	}
-	memcpy(&ss, from,
-	    (size_t)len < sizeof(ss) ? (size_t)len : sizeof(ss));
+	memcpy(&ss, from, (size_t)len < sizeof(ss) ? (size_t)len : sizeof(ss));
 	p = xcalloc(1, sizeof(*p));
 	listen_text(&ss, p->from);
 	if (port->address.component) {
@@ -364,8 +365,8 @@ accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
 	p->fd = fd;
 	TAILQ_INSERT_TAIL(&l->pending, p, next);
 	l->pending_count++;
-	p->first = event_new(l->base, fd, EV_READ | EV_PERSIST, first_byte_cb,
-	    p);
+	p->first =
+	    event_new(l->base, fd, EV_READ | EV_PERSIST, first_byte_cb, p);
 	event_add(p->first, &tv);
 }
 
@@ -378,7 +379,7 @@ again_cb(evutil_socket_t fd, short what, void *arg)
 	struct port *port;
 
 	(void)fd, (void)what;
-	TAILQ_FOREACH (port, &l->ports, next)
+	TAILQ_FOREACH(port, &l->ports, next)
 		evconnlistener_enable(port->socket);
 }
 
@@ -392,7 +393,7 @@ accept_error_cb(struct evconnlistener *socket, void *arg)
 	(void)socket;
 	log_warn("listen: %s: %s, no new connection for a second", port->text,
 	    evutil_socket_error_to_string(error));
-	TAILQ_FOREACH (port, &port->owner->ports, next)
+	TAILQ_FOREACH(port, &port->owner->ports, next)
 		evconnlistener_disable(port->socket);
 	port = arg;
 	evconnlistener_disable(port->socket);
@@ -408,14 +409,14 @@ port_free(struct port *port)
 }
 
 static struct port *
-port_open(struct listener *l, const struct listen_address *address,
-    struct error *e)
+port_open(
+    struct listener *l, const struct listen_address *address, struct error *e)
 {
 	struct port *port = xcalloc(1, sizeof(*port));
 	bool v6 = address->sa.ss_family == AF_INET6;
 	int on = 1, error, fd;
-	socklen_t len = v6 ? sizeof(struct sockaddr_in6) :
-	                     sizeof(struct sockaddr_in);
+	socklen_t len =
+	    v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	const struct sockaddr_in *sin = (const void *)&address->sa;
 	char holder[128];
 
@@ -427,13 +428,12 @@ port_open(struct listener *l, const struct listen_address *address,
 	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		if (v6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
-			    sizeof(on));
+			setsockopt(
+			    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
 	if (fd >= 0 && bind(fd, (const void *)&address->sa, len) == 0)
 		port->socket = evconnlistener_new(l->base, accepted_cb, port,
-		    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG,
-		    fd);
+		    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
 	error = errno;
 	if (port->socket != NULL) {
 		evconnlistener_set_error_cb(port->socket, accept_error_cb);
@@ -443,8 +443,8 @@ port_open(struct listener *l, const struct listen_address *address,
 		close(fd);
 	if (error == EADDRINUSE) {
 		port_holder(ntohs(sin->sin_port), holder, sizeof(holder));
-		error_set(e, RES_FAILED, "%s is in use by %s", port->text,
-		    holder);
+		error_set(
+		    e, RES_FAILED, "%s is in use by %s", port->text, holder);
 	} else {
 		error_set(e, RES_FAILED, "%s can't be listened on: %s",
 		    port->text, strerror(error));
@@ -468,7 +468,7 @@ port_find(struct port_list *ports, const struct listen_address *address)
 {
 	struct port *port;
 
-	TAILQ_FOREACH (port, ports, next)
+	TAILQ_FOREACH(port, ports, next)
 		if (address_equal(&port->address, address))
 			return port;
 	return NULL;
@@ -519,8 +519,8 @@ listener_set(struct listener *l, const struct listen_address *want,
 }
 
 void
-listener_set_tls(struct listener *l, struct ssl_ctx_st *client,
-    struct ssl_ctx_st *peer)
+listener_set_tls(
+    struct listener *l, struct ssl_ctx_st *client, struct ssl_ctx_st *peer)
 {
 	l->client_tls = client;
 	l->peer_tls = peer;

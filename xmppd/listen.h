@@ -43,8 +43,8 @@ struct listener *listener_new(struct conn_loop *loop, struct event_base *base,
 void listener_free(struct listener *l);
 
 /* Contexts for direct TLS; borrowed until replaced. Either may be NULL. */
-void listener_set_tls(struct listener *l, struct ssl_ctx_st *client,
-    struct ssl_ctx_st *peer);
+void listener_set_tls(
+    struct listener *l, struct ssl_ctx_st *client, struct ssl_ctx_st *peer);
 
 /*
  * Listens on exactly these addresses: closes what is not among them, keeps what

@@ -112,8 +112,8 @@ worker_new(struct event_base *base)
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd < 0)
 		fatal("worker: eventfd");
-	w->on_finished = event_new(base, w->fd, EV_READ | EV_PERSIST,
-	    worker_finished_cb, w);
+	w->on_finished =
+	    event_new(base, w->fd, EV_READ | EV_PERSIST, worker_finished_cb, w);
 	event_add(w->on_finished, NULL);
 	if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
 		fatalx("worker: no thread");
@@ -161,7 +161,7 @@ hmac(const EVP_MD *md, const uint8_t *key, size_t len, const char *text,
     uint8_t *out)
 {
 	if (HMAC(md, key, (int)len, (const uint8_t *)text, strlen(text), out,
-	        NULL) == NULL)
+		NULL) == NULL)
 		fatalx("scram: hmac failed");
 }
 
@@ -173,8 +173,7 @@ derive_key(const EVP_MD *md, const char *password, struct scram_key *k)
 	uint8_t salted[32], client[32];
 
 	if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), k->salt,
-	        sizeof(k->salt), (int)k->iterations, md, (int)len,
-	        salted) != 1)
+		sizeof(k->salt), (int)k->iterations, md, (int)len, salted) != 1)
 		fatalx("scram: key derivation failed");
 	hmac(md, salted, len, "Client Key", client);
 	memset(k->stored_key, 0, sizeof(k->stored_key));

@@ -13,7 +13,7 @@ struct event_base;
 
 struct worker *worker_new(struct event_base *base);
 void worker_free(struct worker *w); /* finishes the job it is at, drops others
-                                       after calling their done */
+				       after calling their done */
 void worker_run(struct worker *w, void (*work)(void *arg),
     void (*done)(void *arg), void *arg);
 

@@ -1,0 +1,729 @@
+/*
+ * im.xmppd.Xmpp: the server of this node.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/x509.h>
+
+#include "common/clock.h"
+#include "common/interfaces.h"
+#include "common/jid.h"
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/control.h"
+#include "xmppd/cluster/proposer.h"
+#include "xmppd/ctl.h"
+#include "xmppd/export.h"
+#include "xmppd/membership.h"
+#include "xmppd/node.h"
+
+#define TRUST_CHECK_MS 2000
+#define ALARM_DAYS 30
+#define DAY (24 * 60 * 60)
+
+/* ---- show -------------------------------------------------------------- */
+
+static void
+alarm_expiry(json_t *alarms, const char *what, const char *pem)
+{
+	struct pki_file file = { what, pem, pem == NULL ? 0 : strlen(pem) };
+	struct pki_certs certs = { 0 };
+	int64_t now = clock_unix(), end;
+	char day[32], *text;
+
+	if (pem == NULL || pki_read_certs(&file, &certs, NULL) != RES_OK)
+		return;
+	for (size_t i = 0; i < certs.count; i++) {
+		end = pki_not_after(certs.cert[i]);
+		if (end - now > (int64_t)ALARM_DAYS * DAY)
+			continue;
+		pki_day(end, day);
+		char *subject = pki_subject(certs.cert[i]);
+
+		xasprintf(&text, "%s: %s %s on %s", what, subject,
+		    end < now ? "expired" : "expires", day);
+		json_array_append_new(alarms, json_string(text));
+		free(subject);
+		free(text);
+	}
+	pki_certs_clear(&certs);
+}
+
+static const char *
+status_line(const struct node *n)
+{
+	if (!conf_bool(n->conf, SET_ENABLED))
+		return "XMPP server not running";
+	if (!node_wants_service(n))
+		return conf_bool(n->conf, SET_CLUSTERED) && !node_is_member(n)
+		    ? "XMPP server not running, in no cluster yet"
+		    : "XMPP server not running, configuration not complete";
+	if (!edge_is_serving(n->edge))
+		return "XMPP server running, waiting for a leader";
+	return "XMPP server running";
+}
+
+CTL_HANDLER(ctl_xmpp_show)
+{
+	struct node *n = ctx;
+	json_t *listen = json_array(), *alarms = json_array();
+
+	(void)params;
+	for (size_t i = 0; i < conf_count(n->conf, SET_LISTEN); i++)
+		json_array_append_new(
+		    listen, json_string(conf_entry(n->conf, SET_LISTEN, i)));
+	alarm_expiry(alarms, "certificate", conf_text(n->conf, SET_CERT));
+	alarm_expiry(alarms, "bundle", conf_text(n->conf, SET_BUNDLE));
+	alarm_expiry(alarms, "trust", conf_text(n->conf, SET_TRUST));
+	varlink_reply(call,
+	    json_pack("{s:b, s:b, s:s?, s:o, s:s?, s:s?, s:s?, s:s?, s:n, s:b, "
+		      "s:s, s:o, s:I}",
+		"enabled", conf_bool(n->conf, SET_ENABLED), "clustered",
+		conf_bool(n->conf, SET_CLUSTERED), "domain", n->domain,
+		"listen", listen, "key_file", conf_text(n->conf, SET_KEY_FILE),
+		"certificate_file", conf_text(n->conf, SET_CERT_FILE),
+		"bundle_file", conf_text(n->conf, SET_BUNDLE_FILE),
+		"trust_file", conf_text(n->conf, SET_TRUST_FILE),
+		"max_sessions", "plaintext_components",
+		conf_bool(n->conf, SET_PLAINTEXT), "status", status_line(n),
+		"alarms", alarms, "uptime",
+		(json_int_t)(clock_unix() - n->started)));
+}
+
+/* ---- enable and disable ------------------------------------------------ */
+
+/* The certificate as it is configured, checked against the domain. */
+static bool
+check_certificate(struct node *n, json_t *checks)
+{
+	const char *key = conf_text(n->conf, SET_KEY);
+	const char *cert = conf_text(n->conf, SET_CERT);
+	const char *bundle = conf_text(n->conf, SET_BUNDLE);
+	struct pki_service_files files = {
+		.domain = n->domain, .system = true, .now = clock_unix()
+	};
+	struct pki_service service = { 0 };
+	bool ok;
+
+	if (key == NULL || cert == NULL) {
+		ctl_check(checks, false,
+		    "no certificate configured: run 'xmpp "
+		    "certs <key> <certificate> [<bundle>]'");
+		return false;
+	}
+	files.key = (struct pki_file){ conf_text(n->conf, SET_KEY_FILE), key,
+		strlen(key) };
+	files.cert = (struct pki_file){ conf_text(n->conf, SET_CERT_FILE), cert,
+		strlen(cert) };
+	if (bundle != NULL && bundle[0] != '\0')
+		files.bundle =
+		    (struct pki_file){ conf_text(n->conf, SET_BUNDLE_FILE),
+			    bundle, strlen(bundle) };
+	if (files.bundle.data != NULL && files.bundle.name == NULL)
+		files.bundle.name = "bundle";
+	ok = pki_check_service(&files, &service);
+	ctl_check_lines(checks, &service.lines);
+	pki_service_clear(&service);
+	return ok;
+}
+
+static bool
+check_enable(struct node *n, json_t *checks)
+{
+	bool ok = true;
+
+	if (n->domain != NULL)
+		ctl_check(checks, true, "Domain configured");
+	else
+		ctl_check(checks, ok = false,
+		    "no domain configured: run 'xmpp domain <domain>'");
+	if (conf_count(n->conf, SET_LISTEN) > 0)
+		ctl_check(checks, true, "Listen interface configured");
+	else
+		ctl_check(checks, ok = false,
+		    "no listen interface configured: "
+		    "run 'xmpp listen <interface>'");
+	if (!check_certificate(n, checks))
+		ok = false;
+	if (!ok)
+		ctl_check(checks, false, "XMPP configuration not complete");
+	return ok;
+}
+
+/* Applies an enabled server; on a port in use everything is as it was. */
+static int
+enable(struct node *n, struct error *e)
+{
+	struct error ignored;
+	bool was = conf_bool(n->conf, SET_ENABLED);
+	int rc;
+
+	conf_set_bool(n->conf, SET_ENABLED, true);
+	rc = conf_commit(n->conf, e);
+	if (rc != RES_OK)
+		return rc;
+	rc = node_apply(n, e);
+	if (rc == RES_OK || was)
+		return rc;
+	conf_set_bool(n->conf, SET_ENABLED, false);
+	if (conf_commit(n->conf, &ignored) == RES_OK)
+		node_apply(n, &ignored);
+	return rc;
+}
+
+CTL_HANDLER(ctl_xmpp_enable)
+{
+	struct node *n = ctx;
+	json_t *checks = ctl_checks();
+	struct error e;
+
+	(void)params;
+	if (!check_enable(n, checks)) {
+		ctl_reply_checks(call, checks);
+		return;
+	}
+	if (enable(n, &e) != RES_OK)
+		ctl_check(checks, false, "%s", e.text);
+	else if (conf_bool(n->conf, SET_CLUSTERED) && !node_is_member(n))
+		ctl_check(checks, true,
+		    "XMPP server enabled; it serves nobody before it is in a "
+		    "cluster: run 'xmpp cluster join <member>', or 'xmpp "
+		    "cluster initialize' on the first server");
+	else
+		ctl_check(checks, true, "XMPP server enabled");
+	ctl_reply_checks(call, checks);
+}
+
+CTL_HANDLER(ctl_xmpp_disable)
+{
+	struct node *n = ctx;
+	struct error e;
+
+	(void)params;
+	conf_set_bool(n->conf, SET_ENABLED, false);
+	if (conf_commit(n->conf, &e) != RES_OK) {
+		varlink_error_from(call, &e);
+		return;
+	}
+	if (node_apply(n, &e) != RES_OK)
+		log_warn("xmpp disable: %s", e.text);
+	ctl_reply_done(call, "XMPP server disabled");
+}
+
+/* ---- domain and listen ------------------------------------------------- */
+
+static void
+domain_applied(struct node *n, struct varlink_call *call,
+    const struct proposer_result *result, char *domain)
+{
+	(void)n;
+	if (result->code != RES_OK)
+		ctl_not_applied(call, result->code);
+	else if (domain == NULL)
+		ctl_reply_done(call, "Domain cleared");
+	else
+		ctl_reply_done(call, "Domain set to %s", domain);
+}
+
+CTL_HANDLER(ctl_xmpp_domain)
+{
+	struct node *n = ctx;
+	struct buf command = { 0 };
+	const char *typed = NULL;
+	char *domain = NULL;
+
+	if (!varlink_unpack(call, params, "{s?s}", "domain", &typed))
+		return;
+	if (typed != NULL && (domain = jid_prep_domain(typed)) == NULL) {
+		varlink_error(
+		    call, RES_INVALID, "%s is not a domain name", typed);
+		return;
+	}
+	if (str_equal(domain, n->domain)) {
+		if (domain == NULL)
+			ctl_reply_done(call, "Domain cleared");
+		else
+			ctl_reply_done(call, "Domain set to %s", domain);
+		free(domain);
+		return;
+	}
+	if (n->member_count > 1)
+		varlink_error(call, RES_STATE,
+		    "the cluster serves the domain %s: all its servers have "
+		    "the same",
+		    n->domain != NULL ? n->domain : "none");
+	else if (conf_bool(n->conf, SET_ENABLED))
+		varlink_error(call, RES_STATE,
+		    "XMPP server is enabled, run "
+		    "'xmpp disable' first");
+	else {
+		store_cmd_setting(&command, SHARED_DOMAIN, domain);
+		ctl_submit(n, call, &command, domain_applied, domain);
+		return;
+	}
+	free(domain);
+}
+
+static int
+check_listen(struct node *n, const char *text, struct error *e)
+{
+	struct interfaces *ifs;
+	struct sockaddr_storage *sa = NULL;
+	struct listen_spec spec;
+	size_t count;
+	int rc = listen_spec_parse(text, &spec, e);
+
+	if (rc != RES_OK)
+		return rc;
+	ifs = interfaces_load(n->daemon->root, e);
+	if (ifs == NULL)
+		return RES_INVALID;
+	rc = interfaces_addresses(ifs, spec.name, &sa, &count, e);
+	interfaces_free(ifs);
+	free(sa);
+	return rc;
+}
+
+/* Puts the list in force; if a port can't be had, back to the old one. */
+static int
+set_listen(struct node *n, json_t *list, struct error *e)
+{
+	json_t *old = json_array(), *entry;
+	struct error ignored;
+	size_t i;
+	int rc = RES_OK;
+
+	for (i = 0; i < conf_count(n->conf, SET_LISTEN); i++)
+		json_array_append_new(
+		    old, json_string(conf_entry(n->conf, SET_LISTEN, i)));
+	for (int turn = 0; turn < 2; turn++) {
+		json_t *want = turn == 0 ? list : old;
+		struct error *why = turn == 0 ? e : &ignored;
+
+		conf_clear(n->conf, SET_LISTEN);
+		json_array_foreach(want, i, entry)
+		{
+			int added = conf_add_entry(
+			    n->conf, SET_LISTEN, json_string_value(entry), why);
+
+			if (added != RES_OK && turn == 0)
+				rc = added;
+		}
+		if (turn == 0 && rc == RES_OK)
+			rc = conf_commit(n->conf, why);
+		else if (turn == 1)
+			conf_commit(n->conf, why);
+		if (turn == 0 && rc == RES_OK)
+			rc = node_apply(n, why);
+		else if (turn == 1)
+			node_apply(n, why);
+		if (rc == RES_OK)
+			break;
+		conf_abort(n->conf);
+	}
+	json_decref(old);
+	return rc;
+}
+
+CTL_HANDLER(ctl_xmpp_listen)
+{
+	struct node *n = ctx;
+	json_t *list = json_object_get(params, "interface"), *entry;
+	struct error e;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) == 0) {
+		list = NULL;
+		if (conf_bool(n->conf, SET_ENABLED)) {
+			varlink_error(call, RES_STATE,
+			    "XMPP server is enabled, run 'xmpp disable' first");
+			return;
+		}
+	}
+	json_array_foreach(list, i, entry)
+	{
+		if (!json_is_string(entry) ||
+		    check_listen(n, json_string_value(entry), &e) != RES_OK) {
+			if (!json_is_string(entry))
+				error_set(&e, RES_INVALID, "not an interface");
+			varlink_error_from(call, &e);
+			return;
+		}
+	}
+	if (set_listen(n, list, &e) != RES_OK)
+		varlink_error_from(call, &e);
+	else if (list == NULL)
+		ctl_reply_done(call, "Listening nowhere");
+	else
+		ctl_reply_done(call, "Listen interfaces set");
+}
+
+/* ---- certificates ------------------------------------------------------ */
+
+/* A change of certificate, while the other members are asked about it. */
+struct certs_change {
+	struct node *node;
+	struct varlink_call *call;
+	json_t *checks;
+	struct pki_service service;
+	char *key_name, *cert_name, *bundle_name;
+	unsigned asked;
+	char *refusal;
+	bool restart;
+};
+
+static void
+certs_free(struct certs_change *c)
+{
+	pki_service_clear(&c->service);
+	free(c->key_name);
+	free(c->cert_name);
+	free(c->bundle_name);
+	free(c->refusal);
+	free(c);
+}
+
+static int
+certs_commit(struct node *n, const struct certs_change *c, struct error *e)
+{
+	const struct {
+		unsigned key;
+		const char *value;
+	} rows[] = {
+		{ SET_KEY, c->service.key },
+		{ SET_CERT, c->service.cert },
+		{ SET_BUNDLE, c->service.bundle },
+		{ SET_KEY_FILE, c->key_name },
+		{ SET_CERT_FILE, c->cert_name },
+		{ SET_BUNDLE_FILE, c->bundle_name },
+	};
+	int rc = RES_OK;
+
+	for (size_t i = 0; rc == RES_OK && i < sizeof(rows) / sizeof(rows[0]);
+	     i++)
+		rc = conf_set_text(n->conf, rows[i].key,
+		    str_equal(rows[i].value, "") ? NULL : rows[i].value, e);
+	if (rc == RES_OK)
+		rc = conf_commit(n->conf, e);
+	if (rc == RES_OK)
+		rc = node_apply(n, e);
+	return rc;
+}
+
+static void
+certs_finish(struct certs_change *c)
+{
+	struct error e;
+
+	if (c->refusal != NULL)
+		ctl_check(c->checks, false, "%s", c->refusal);
+	else if (certs_commit(c->node, c, &e) != RES_OK)
+		ctl_check(c->checks, false, "%s", e.text);
+	else if (c->restart)
+		ctl_check(c->checks, true, "XMPP server restarted");
+	else
+		ctl_check(c->checks, true, "Key and certificate set");
+	ctl_reply_checks(c->call, c->checks);
+	certs_free(c);
+}
+
+struct trust_question {
+	struct certs_change *change;
+	char *member;
+};
+
+static void
+trust_answered_cb(
+    void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	struct trust_question *q = arg;
+	struct certs_change *c = q->change;
+
+	(void)why;
+	/* A member that isn't reachable has no say; an empty answer is of an
+	 * older version, which does not know the question. */
+	if (code == RES_OK && len > 1 && *(const uint8_t *)msg == 0 &&
+	    c->refusal == NULL)
+		xasprintf(&c->refusal,
+		    "member %s would not trust this certificate: %.*s; run "
+		    "'xmpp cluster trust' there first with a bundle that has "
+		    "it",
+		    q->member, (int)(len - 1), (const char *)msg + 1);
+	free(q->member);
+	free(q);
+	if (--c->asked == 0)
+		certs_finish(c);
+}
+
+/* Asks each other member whether it would trust the new certificate. */
+static void
+certs_ask_members(struct certs_change *c)
+{
+	struct node *n = c->node;
+	const struct store_member *self = node_self(n);
+	struct buf b = { 0 };
+
+	buf_add_u8(&b, CONTROL_TRUST_CHECK);
+	buf_add_text(&b, self != NULL ? self->host : NULL);
+	buf_add_text(&b, self != NULL ? self->address : NULL);
+	buf_add_str(&b, c->service.cert);
+	buf_add_str(&b, c->service.bundle);
+	c->asked = 1;
+	for (size_t i = 0; self != NULL && i < n->member_count; i++) {
+		struct trust_question *q;
+
+		if (&n->members[i] == self)
+			continue;
+		q = xcalloc(1, sizeof(*q));
+		q->change = c;
+		q->member = xstrdup(n->members[i].address);
+		c->asked++;
+		peers_request(n->peers, n->members[i].raft_id, NULL, b.data,
+		    b.len, TRUST_CHECK_MS, trust_answered_cb, q);
+	}
+	buf_clear(&b);
+	if (--c->asked == 0)
+		certs_finish(c);
+}
+
+static void
+trust_judge(struct node *n, struct cursor *c, struct buf *answer)
+{
+	const char *trust = conf_text(n->conf, SET_TRUST);
+	char *host = cursor_dup_text(c), *address = cursor_dup_text(c);
+	struct pki_file file = { "certificate", c->p, cursor_left(c) };
+	struct pki_file bundle = { "trust", trust,
+		trust == NULL ? 0 : strlen(trust) };
+	struct pki_certs sent = { 0 }, trusted = { 0 };
+	struct pki_peer peer = {
+		.domain = n->domain, .host = host, .address = address
+	};
+	struct error e = { 0 };
+	int rc = RES_INVALID;
+
+	if (address != NULL && strrchr(address, ':') != NULL)
+		*strrchr(address, ':') = '\0';
+	if (cursor_ok(c) && trust != NULL &&
+	    pki_read_certs(&file, &sent, &e) == RES_OK &&
+	    pki_read_certs(&bundle, &trusted, &e) == RES_OK) {
+		peer.cert = sent.cert[0];
+		peer.sent = &sent;
+		rc = pki_trust_peer(&trusted, &peer, &e);
+	}
+	buf_add_u8(answer, rc == RES_OK);
+	if (rc != RES_OK)
+		buf_add_str(
+		    answer, e.text[0] != '\0' ? e.text : "no trust bundle");
+	pki_certs_clear(&sent);
+	pki_certs_clear(&trusted);
+	free(host);
+	free(address);
+}
+
+void
+ctl_trust_request(struct node *n, uint64_t token, const void *msg, size_t len)
+{
+	struct buf answer = { 0 };
+	struct cursor c;
+
+	cursor_init(&c, msg, len);
+	cursor_u8(&c);
+	trust_judge(n, &c, &answer);
+	peers_answer(n->peers, token, answer.data, answer.len);
+	buf_clear(&answer);
+}
+
+static void
+certs_set(struct node *n, struct varlink_call *call, json_t *params,
+    json_t *checks, bool restart)
+{
+	struct certs_change *c = xcalloc(1, sizeof(*c));
+	struct pki_service_files files = {
+		.domain = n->domain, .system = true, .now = clock_unix()
+	};
+
+	ctl_file(params, "key", &files.key);
+	ctl_file(params, "certificate", &files.cert);
+	if (ctl_file(params, "bundle", &files.bundle))
+		c->bundle_name = xstrdup(files.bundle.name);
+	c->node = n;
+	c->call = call;
+	c->checks = checks;
+	c->restart = restart;
+	c->key_name = xstrdup(files.key.name);
+	c->cert_name = xstrdup(files.cert.name);
+	if (pki_check_service(&files, &c->service)) {
+		ctl_check_lines(checks, &c->service.lines);
+		certs_ask_members(c);
+		return;
+	}
+	ctl_check_lines(checks, &c->service.lines);
+	ctl_reply_checks(call, checks);
+	certs_free(c);
+}
+
+static void
+certs_clear(struct node *n, struct varlink_call *call)
+{
+	static const unsigned keys[] = { SET_KEY, SET_CERT, SET_BUNDLE,
+		SET_KEY_FILE, SET_CERT_FILE, SET_BUNDLE_FILE };
+	struct error e;
+
+	if (conf_bool(n->conf, SET_ENABLED) || node_is_member(n)) {
+		varlink_error(call, RES_STATE, "%s",
+		    conf_bool(n->conf, SET_ENABLED)
+			? "XMPP server is enabled, run 'xmpp disable' first"
+			: "the cluster knows this server by its certificate: "
+			  "run 'xmpp cluster remove' first");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		conf_clear(n->conf, keys[i]);
+	if (conf_commit(n->conf, &e) != RES_OK || node_apply(n, &e) != RES_OK)
+		varlink_error_from(call, &e);
+	else
+		ctl_reply_done(call, "Key and certificate removed");
+}
+
+CTL_HANDLER(ctl_xmpp_certs)
+{
+	struct node *n = ctx;
+	struct pki_file key, cert;
+	bool have_key = ctl_file(params, "key", &key);
+	bool have_cert = ctl_file(params, "certificate", &cert);
+
+	if (have_key && have_cert)
+		certs_set(n, call, params, ctl_checks(), false);
+	else if (!have_key && !have_cert)
+		certs_clear(n, call);
+	else
+		varlink_error(call, RES_INVALID,
+		    "a key and a certificate belong together");
+}
+
+/* Ends all sessions and opens anew, with the files as they are now. */
+CTL_HANDLER(ctl_xmpp_restart)
+{
+	struct node *n = ctx;
+	struct pki_file key, cert, trust;
+	json_t *checks;
+	struct error e;
+	char *pem = NULL;
+	struct pki_lines lines = { 0 };
+
+	if (!conf_bool(n->conf, SET_ENABLED)) {
+		varlink_error(call, RES_STATE,
+		    "XMPP server is not enabled, "
+		    "run 'xmpp enable'");
+		return;
+	}
+	checks = ctl_checks();
+	if (ctl_file(params, "trust", &trust)) {
+		if (!pki_check_trust(&trust, clock_unix(), &lines, &pem) ||
+		    conf_set_text(n->conf, SET_TRUST, pem, &e) != RES_OK ||
+		    conf_commit(n->conf, &e) != RES_OK) {
+			ctl_check_lines(checks, &lines);
+			ctl_reply_checks(call, checks);
+			pki_lines_clear(&lines);
+			free(pem);
+			return;
+		}
+		ctl_check_lines(checks, &lines);
+	}
+	pki_lines_clear(&lines);
+	free(pem);
+	edge_set_serving(n->edge, false, "system-shutdown");
+	if (ctl_file(params, "key", &key) &&
+	    ctl_file(params, "certificate", &cert)) {
+		certs_set(n, call, params, checks, true);
+		node_apply(n, &e);
+		return;
+	}
+	if (node_apply(n, &e) != RES_OK)
+		ctl_check(checks, false, "%s", e.text);
+	else
+		ctl_check(checks, true, "XMPP server restarted");
+	ctl_reply_checks(call, checks);
+}
+
+CTL_HANDLER(ctl_xmpp_trust)
+{
+	struct node *n = ctx;
+	const char *bundle = conf_text(n->conf, SET_BUNDLE);
+	const char *trust = conf_text(n->conf, SET_TRUST);
+	char *pem = NULL;
+
+	(void)params;
+	if (bundle != NULL || trust != NULL)
+		xasprintf(&pem, "%s%s", bundle != NULL ? bundle : "",
+		    trust != NULL ? trust : "");
+	varlink_reply(call, json_pack("{s:s?}", "pem", pem));
+	free(pem);
+}
+
+/* ---- reset ------------------------------------------------------------- */
+
+static bool
+would_lose(const struct node *n)
+{
+	return n->member_count <= 1 &&
+	    (store_account_count(n->store) > 0 ||
+		store_row_count(n->store) > 0);
+}
+
+CTL_HANDLER(ctl_xmpp_export)
+{
+	struct node *n = ctx;
+	char *name, stamp[32];
+
+	(void)params;
+	if (!would_lose(n)) {
+		varlink_reply(call,
+		    json_pack("{s:n, s:n, s:n, s:n}", "lines", "name",
+			"accounts", "messages"));
+		return;
+	}
+	if (!export_lines(n->store, n->domain, call)) {
+		varlink_error(call, RES_IO, "the export was cut off");
+		return;
+	}
+	clock_stamp(clock_unix(), stamp);
+	xasprintf(&name, "reset-%.10s-%.2s%.2s%.2s.jsonl", stamp, stamp + 11,
+	    stamp + 14, stamp + 17);
+	varlink_reply(call,
+	    json_pack("{s:n, s:s, s:I, s:I}", "lines", "name", name, "accounts",
+		(json_int_t)store_account_count(n->store), "messages",
+		(json_int_t)store_row_count(n->store)));
+	free(name);
+}
+
+static void
+reset_done(void *arg, int code, const char *text)
+{
+	struct varlink_call *call = arg;
+
+	if (code == RES_OK)
+		ctl_reply_done(call, "%s", text);
+	else
+		varlink_error(call, code, "%s", text);
+}
+
+CTL_HANDLER(ctl_xmpp_reset)
+{
+	struct node *n = ctx;
+	const char *saved = NULL;
+
+	if (!varlink_unpack(call, params, "{s?s}", "saved", &saved))
+		return;
+	if (saved == NULL && would_lose(n)) {
+		varlink_error(call, RES_STATE,
+		    "accounts and messages that no "
+		    "other server has would be lost: keep what Export gives, "
+		    "and say under which name");
+		return;
+	}
+	membership_reset(n->membership, reset_done, call);
+}

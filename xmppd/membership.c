@@ -1,0 +1,995 @@
+/*
+ * Membership.
+ *
+ * Join, on the joining node:
+ *   compare (CONTROL_JOIN to any member) -> answer: Raft id, key, members
+ *   -> the instance is set aside, an empty one starts -> caught up and a voter
+ *   -> the old one is deleted.
+ *   Refused, timed out, crashed before that: back to the old one.
+ * Join, on the member that was asked:
+ *   compare -> NEXT_RAFT_ID -> MEMBER_SWAP -> answer. The reconciler on the
+ *   leader brings the voter in.
+ * Remove: MEMBER_DEL -> the reconciler takes the voter out -> CONTROL_REMOVED
+ *   to the removed node, which starts a new life.
+ */
+#include "xmppd/membership.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/control.h"
+#include "xmppd/cluster/proposer.h"
+#include "xmppd/compare.h"
+#include "xmppd/leader.h"
+#include "xmppd/links.h"
+#include "xmppd/node.h"
+
+#define ASK_MS 5000    /* for the answer to a join */
+#define JOIN_MS 30000  /* until a voter */
+#define LEAVE_MS 10000 /* until the cluster has let this node go */
+#define RECONCILE_MS 100
+#define REFUSED_MS 1000 /* without a leader, and refused: no member any more   \
+			 */
+#define DEPARTED_MAX 16
+
+enum membership_state {
+	MEMBERSHIP_IDLE,
+	MEMBERSHIP_ASKING,  /* the join was sent */
+	MEMBERSHIP_JOINING, /* the new instance catches up */
+	MEMBERSHIP_LEAVING, /* this node's row is being deleted, or is */
+	MEMBERSHIP_WORKING, /* another command of the store is under way */
+};
+
+struct departed {
+	uint32_t raft_id;
+	uint8_t identity[16];
+	char *address;
+};
+
+struct membership {
+	struct node *node;
+	enum membership_state state;
+	uint64_t since; /* ms */
+	membership_done done;
+	void *arg;
+	bool reset; /* LEAVING: for a reset, which always succeeds */
+
+	struct instance previous; /* JOINING: to go back to */
+	char *via;                /* JOINING: the member that was asked */
+	bool retried;             /* ASKING: with another identity */
+
+	/* The reconciler. */
+	uint64_t reconciled;
+	bool changing; /* a change of Raft's configuration is under way */
+	uint32_t changing_id;
+	bool proposing;                         /* boot number or address */
+	struct departed departed[DEPARTED_MAX]; /* to be told, oldest first */
+	size_t departed_count;
+	uint64_t refused; /* ms, since when; 0: not */
+};
+
+static const char *const state_texts[] = {
+	[MEMBERSHIP_IDLE] = NULL,
+	[MEMBERSHIP_ASKING] = "asking to join",
+	[MEMBERSHIP_JOINING] = "joining: catching up with the cluster",
+	[MEMBERSHIP_LEAVING] = "leaving the cluster",
+	[MEMBERSHIP_WORKING] = "changing the list of members",
+};
+
+const char *
+membership_progress(const struct membership *m)
+{
+	return state_texts[m->state];
+}
+
+static void
+set_state(struct membership *m, enum membership_state state)
+{
+	m->state = state;
+	m->since = clock_ms();
+}
+
+/* Ends the operation. */
+static void finish(struct membership *m, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+finish(struct membership *m, int code, const char *fmt, ...)
+{
+	membership_done done = m->done;
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	xvasprintf(&text, fmt, ap);
+	va_end(ap);
+	set_state(m, MEMBERSHIP_IDLE);
+	m->done = NULL;
+	m->reset = m->retried = false;
+	free(m->via);
+	m->via = NULL;
+	log_info("membership: %s", text);
+	if (done != NULL)
+		done(m->arg, code, text);
+	free(text);
+}
+
+static bool
+begin(struct membership *m, enum membership_state state, membership_done done,
+    void *arg)
+{
+	if (m->state != MEMBERSHIP_IDLE) {
+		done(arg, RES_STATE,
+		    "another change of the cluster is under "
+		    "way on this node: try again later");
+		return false;
+	}
+	set_state(m, state);
+	m->done = done;
+	m->arg = arg;
+	return true;
+}
+
+/* This node's row as it should be; the caller clears. */
+static int
+self_row(const struct node *n, struct store_member *row, struct error *e)
+{
+	memset(row, 0, sizeof(*row));
+	memcpy(row->identity, n->instance.identity, sizeof(row->identity));
+	memcpy(row->key, n->instance.key, sizeof(row->key));
+	row->raft_id = n->instance.raft_id;
+	row->boot = n->instance.boot;
+	row->address = node_address(n, e);
+	row->host = node_hostname(n);
+	if (row->address != NULL)
+		return RES_OK;
+	store_member_clear(row);
+	return RES_STATE;
+}
+
+static void
+submit(struct membership *m, struct buf *command, proposer_done done)
+{
+	proposer_submit(
+	    m->node->proposer, command->data, command->len, done, m);
+	buf_clear(command);
+}
+
+/* ---- another life ------------------------------------------------------ */
+
+static int
+reopen(struct node *n, struct error *e)
+{
+	int rc = instance_save(n->daemon->root, &n->instance, e);
+
+	if (rc == RES_OK)
+		rc = node_open(n, e);
+	if (rc == RES_OK && node_apply(n, e) != RES_OK)
+		log_err("node: %s", e->text);
+	return rc;
+}
+
+static void
+domain_kept_cb(void *arg, const struct proposer_result *result)
+{
+	(void)arg;
+	if (result->code != RES_OK)
+		log_err("membership: the domain could not be kept: set it "
+			"again with 'xmpp domain'");
+}
+
+/* Standalone, disabled, empty; the domain stays. */
+static int
+start_over(struct membership *m, struct error *e)
+{
+	struct node *n = m->node;
+	uint64_t old = n->instance.number;
+	char *domain = n->domain != NULL ? xstrdup(n->domain) : NULL;
+	struct buf command = { 0 };
+	int rc;
+
+	conf_set_bool(n->conf, SET_ENABLED, false);
+	conf_set_bool(n->conf, SET_CLUSTERED, false);
+	rc = conf_commit(n->conf, e);
+	if (rc != RES_OK) {
+		free(domain);
+		return rc;
+	}
+	node_close(n, 0);
+	instance_found(&n->instance);
+	if (reopen(n, e) != RES_OK)
+		fatalx("membership: %s", e->text);
+	instance_delete(n->daemon->root, old);
+	if (domain != NULL) {
+		store_cmd_setting(&command, SHARED_DOMAIN, domain);
+		submit(m, &command, domain_kept_cb);
+	}
+	free(domain);
+	m->departed_count = 0;
+	m->refused = 0;
+	return RES_OK;
+}
+
+/* ---- initialize -------------------------------------------------------- */
+
+static void
+initialized_cb(void *arg, const struct proposer_result *result)
+{
+	struct membership *m = arg;
+
+	if (result->code != RES_OK)
+		finish(m, result->code, "cluster not made: %s",
+		    result_text(result->code));
+	else
+		finish(m, RES_OK,
+		    "Cluster initialized, this server is its first member");
+}
+
+static void
+cluster_set_cb(void *arg, const struct proposer_result *result)
+{
+	struct membership *m = arg;
+	struct store_member row;
+	struct buf command = { 0 };
+	struct error e;
+
+	if (result->code != RES_OK) {
+		initialized_cb(m, result);
+		return;
+	}
+	if (self_row(m->node, &row, &e) != RES_OK) {
+		finish(m, e.code, "%s", e.text);
+		return;
+	}
+	store_cmd_member_put(&command, &row);
+	store_member_clear(&row);
+	submit(m, &command, initialized_cb);
+}
+
+void
+membership_initialize(struct membership *m, membership_done done, void *arg)
+{
+	struct node *n = m->node;
+	struct buf command = { 0 };
+	struct store_member row;
+	struct error e;
+	char hex[33];
+
+	if (node_is_member(n)) {
+		done(arg, RES_STATE,
+		    "this node is already a member of a cluster");
+		return;
+	}
+	if (self_row(n, &row, &e) != RES_OK) {
+		done(arg, e.code, e.text);
+		return;
+	}
+	store_member_clear(&row);
+	if (!begin(m, MEMBERSHIP_WORKING, done, arg))
+		return;
+	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), hex);
+	store_cmd_setting(&command, SHARED_CLUSTER, hex);
+	submit(m, &command, cluster_set_cb);
+}
+
+/* ---- join: the node that wants in -------------------------------------- */
+
+static void ask(struct membership *m);
+
+/* Ends the new instance and goes back to the old. */
+static void
+join_failed(struct membership *m, const char *why)
+{
+	struct node *n = m->node;
+	uint64_t failed = n->instance.number;
+	struct error e;
+
+	node_close(n, 0);
+	n->instance = m->previous;
+	if (reopen(n, &e) != RES_OK)
+		fatalx("membership: %s", e.text);
+	instance_delete(n->daemon->root, failed);
+	finish(m, RES_FAILED, "not joined: %s; this server is as it was", why);
+}
+
+static void
+join_done(struct membership *m)
+{
+	struct node *n = m->node;
+	uint64_t old = m->previous.number;
+	struct error e;
+	char *via = xstrdup(m->via);
+
+	n->instance.previous = 0;
+	if (instance_save(n->daemon->root, &n->instance, &e) != RES_OK) {
+		n->instance.previous = old;
+		join_failed(m, e.text);
+		free(via);
+		return;
+	}
+	instance_delete(n->daemon->root, old);
+	node_reload(n);
+	finish(m, RES_OK, "Joined the cluster through %s", via);
+	free(via);
+}
+
+/* Let in: a new instance under the name that the cluster gave. */
+static void
+join_start(struct membership *m, const struct join_answer *a)
+{
+	struct node *n = m->node;
+	struct error e;
+
+	m->previous = n->instance;
+	node_close(n, 0);
+	n->instance.previous = m->previous.number;
+	n->instance.number++;
+	n->instance.raft_id = a->raft_id;
+	n->instance.founder = false;
+	memcpy(n->instance.key, a->key, sizeof(a->key));
+	memcpy(n->instance.cluster, a->cluster, sizeof(a->cluster));
+	n->members = a->members;
+	n->member_count = a->member_count;
+	set_state(m, MEMBERSHIP_JOINING);
+	if (reopen(n, &e) != RES_OK) {
+		if (n->store == NULL && node_open(n, &e) != RES_OK)
+			fatalx("membership: %s", e.text);
+		join_failed(m, e.text);
+	}
+}
+
+static void
+join_answered_cb(
+    void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	struct membership *m = arg;
+	struct join_answer a;
+
+	if (m->state != MEMBERSHIP_ASKING)
+		return;
+	if (code != RES_OK) {
+		finish(m, code, "%s unreachable (%s)", m->via, why);
+		return;
+	}
+	if (join_answer_decode(msg, len, &a) != RES_OK) {
+		finish(m, RES_FAILED,
+		    "%s gave no answer that makes sense: is "
+		    "it of the same version?",
+		    m->via);
+		return;
+	}
+	if (a.code == RES_EXISTS && !m->retried) {
+		/* A member with this identity is alive: this is its clone. */
+		m->retried = true;
+		crypto_random(m->node->instance.identity,
+		    sizeof(m->node->instance.identity));
+		log_warn("membership: %s: a new identity is taken", a.text);
+		ask(m);
+	} else if (a.code != RES_OK) {
+		finish(m, a.code, "%s", a.text);
+	} else {
+		join_start(m, &a);
+		return;
+	}
+	join_answer_clear(&a);
+}
+
+static void
+ask(struct membership *m)
+{
+	struct node *n = m->node;
+	struct store_member row;
+	struct buf b = { 0 };
+	struct error e;
+
+	if (self_row(n, &row, &e) != RES_OK) {
+		finish(m, e.code, "%s", e.text);
+		return;
+	}
+	join_request_encode(&b, &row, n->store, n->domain);
+	store_member_clear(&row);
+	peers_request(
+	    n->peers, 0, m->via, b.data, b.len, ASK_MS, join_answered_cb, m);
+	buf_clear(&b);
+}
+
+void
+membership_join(
+    struct membership *m, const char *address, membership_done done, void *arg)
+{
+	struct node *n = m->node;
+
+	if (node_is_member(n) &&
+	    (n->member_count > 1 || store_account_count(n->store) > 0 ||
+		store_row_count(n->store) > 0)) {
+		done(arg, RES_STATE,
+		    "this node is already a member of a "
+		    "cluster: 'xmpp cluster remove' takes it "
+		    "out first");
+		return;
+	}
+	if (!begin(m, MEMBERSHIP_ASKING, done, arg))
+		return;
+	m->via = xstrdup(address);
+	ask(m);
+}
+
+/* ---- join: the member that was asked ----------------------------------- */
+
+struct admission {
+	struct membership *m;
+	uint64_t token, instance;
+	struct join_request request;
+	struct store_member row;
+};
+
+static void
+answer_join(struct node *n, uint64_t token, int code, const char *text,
+    const struct store_member *row)
+{
+	struct buf b = { 0 };
+
+	join_answer_encode(&b, code, text, row, n->instance.cluster, n->members,
+	    n->member_count);
+	peers_answer(n->peers, token, b.data, b.len);
+	buf_clear(&b);
+}
+
+static void
+admission_end(struct admission *ad, int code, const char *text)
+{
+	struct node *n = ad->m->node;
+
+	/* This node itself may have begun another life meanwhile. */
+	if (n->instance.number == ad->instance && n->peers != NULL)
+		answer_join(n, ad->token, code, text, &ad->row);
+	store_member_clear(&ad->row);
+	join_request_clear(&ad->request);
+	free(ad);
+}
+
+static void
+admitted_cb(void *arg, const struct proposer_result *result)
+{
+	struct admission *ad = arg;
+
+	if (result->code == RES_OK)
+		log_info("membership: %s joins as Raft id %u", ad->row.address,
+		    ad->row.raft_id);
+	admission_end(ad, result->code,
+	    result->code == RES_OK ? ""
+				   : "the cluster has no leader at the moment: "
+				     "try again");
+}
+
+static void
+raft_id_cb(void *arg, const struct proposer_result *result)
+{
+	struct admission *ad = arg;
+	struct store_member *row = &ad->row;
+	struct buf command = { 0 };
+
+	if (result->code != RES_OK) {
+		admission_end(ad, result->code,
+		    "the cluster has no leader at "
+		    "the moment: try again");
+		return;
+	}
+	memcpy(row->identity, ad->request.identity, sizeof(row->identity));
+	row->raft_id = (uint32_t)result->id;
+	row->host = xstrdup(ad->request.host);
+	row->address = xstrdup(ad->request.address);
+	row->boot = ad->request.boot;
+	crypto_random(row->key, sizeof(row->key));
+	store_cmd_member_swap(&command, row);
+	proposer_submit(
+	    ad->m->node->proposer, command.data, command.len, admitted_cb, ad);
+	buf_clear(&command);
+}
+
+/* A row of that identity elsewhere, whose node answers: the asker is a clone.
+ */
+static bool
+is_clone(const struct node *n, const struct join_request *req)
+{
+	struct peer_trouble troubles[64];
+	size_t count = peers_troubles(n->peers, troubles, 64);
+
+	for (size_t i = 0; i < n->member_count; i++) {
+		const struct store_member *row = &n->members[i];
+		bool reachable = true;
+
+		if (memcmp(row->identity, req->identity,
+			sizeof(row->identity)) != 0 ||
+		    strcmp(row->address, req->address) == 0)
+			continue;
+		for (size_t k = 0; k < count; k++)
+			if (troubles[k].node == row->raft_id &&
+			    troubles[k].since != 0)
+				reachable = false;
+		return reachable;
+	}
+	return false;
+}
+
+static void
+request_join(struct membership *m, const char *peer, uint64_t token,
+    const void *msg, size_t len)
+{
+	struct node *n = m->node;
+	struct admission *ad = xcalloc(1, sizeof(*ad));
+	struct buf command = { 0 };
+	struct error e;
+
+	ad->m = m;
+	ad->token = token;
+	ad->instance = n->instance.number;
+	if (join_request_decode(msg, len, &ad->request) != RES_OK) {
+		log_warn("membership: %s: malformed request to join", peer);
+		admission_end(ad, RES_INVALID, "malformed request to join");
+		return;
+	}
+	if (!node_is_member(n) || m->state == MEMBERSHIP_JOINING ||
+	    m->state == MEMBERSHIP_LEAVING) {
+		char *address = node_address(n, NULL);
+		char *text;
+
+		xasprintf(&text,
+		    "%s is in no cluster: run 'xmpp cluster "
+		    "initialize' there first",
+		    address != NULL ? address : "that node");
+		admission_end(ad, RES_STATE, text);
+		free(text);
+		free(address);
+		return;
+	}
+	if (join_compare(&ad->request, n->store, n->domain, &e) != RES_OK) {
+		log_info("membership: %s may not join: %s", peer, e.text);
+		admission_end(ad, e.code, e.text);
+		return;
+	}
+	if (is_clone(n, &ad->request)) {
+		admission_end(ad, RES_EXISTS,
+		    "a member with the identity of this node is alive");
+		return;
+	}
+	store_cmd_next_raft_id(&command);
+	proposer_submit(n->proposer, command.data, command.len, raft_id_cb, ad);
+	buf_clear(&command);
+}
+
+/* ---- remove and reset -------------------------------------------------- */
+
+static void
+left(struct membership *m)
+{
+	bool reset = m->reset;
+	struct error e;
+
+	if (start_over(m, &e) != RES_OK)
+		finish(m, e.code, "%s", e.text);
+	else
+		finish(m, RES_OK,
+		    reset
+			? "XMPP server reset"
+			: "Removed from the cluster; this server is standalone "
+			  "and disabled");
+}
+
+/* The row is gone: wait until the cluster says that the voter is too. */
+static void
+row_deleted_cb(void *arg, const struct proposer_result *result)
+{
+	struct membership *m = arg;
+
+	if (m->state != MEMBERSHIP_LEAVING || result->code == RES_OK ||
+	    result->code == RES_NOT_FOUND)
+		return;
+	if (!m->reset) {
+		finish(m, result->code,
+		    "no leader: a majority of the servers "
+		    "has to be reachable to take one out");
+		return;
+	}
+	left(m);
+}
+
+static void
+removed_cb(void *arg, const struct proposer_result *result)
+{
+	struct membership *m = arg;
+	bool sole = m->node->member_count == 0;
+	struct error e;
+
+	if (result->code != RES_OK) {
+		finish(m, result->code,
+		    result->code == RES_NOT_FOUND
+			? "not a member"
+			: "no leader: a majority of the servers has to be "
+			  "reachable to take one out");
+		return;
+	}
+	if (!sole) {
+		finish(m, RES_OK, "Removed from the cluster");
+		return;
+	}
+	conf_set_bool(m->node->conf, SET_ENABLED, false);
+	conf_set_bool(m->node->conf, SET_CLUSTERED, false);
+	if (conf_commit(m->node->conf, &e) != RES_OK ||
+	    node_apply(m->node, &e) != RES_OK)
+		log_err("membership: %s", e.text);
+	finish(m, RES_OK,
+	    "The cluster of this one server is no more; it is "
+	    "standalone and disabled, and keeps its data");
+}
+
+static const struct store_member *
+find_member(const struct node *n, const char *name)
+{
+	char *with_port;
+	const struct store_member *found = NULL;
+
+	xasprintf(&with_port, "%s:5222", name);
+	for (size_t i = 0; i < n->member_count && found == NULL; i++) {
+		const struct store_member *row = &n->members[i];
+
+		if (strcasecmp(row->address, name) == 0 ||
+		    strcasecmp(row->address, with_port) == 0 ||
+		    (row->host != NULL && strcasecmp(row->host, name) == 0))
+			found = row;
+	}
+	free(with_port);
+	return found;
+}
+
+void
+membership_remove(
+    struct membership *m, const char *member, membership_done done, void *arg)
+{
+	struct node *n = m->node;
+	const struct store_member *row =
+	    member == NULL ? node_self(n) : find_member(n, member);
+	struct buf command = { 0 };
+	bool self;
+
+	if (node_self(n) == NULL) {
+		done(arg, RES_STATE, "this node is not a member of a cluster");
+		return;
+	}
+	if (row == NULL) {
+		struct error e;
+
+		error_set(&e, RES_NOT_FOUND,
+		    "%s is not in the list of peers: "
+		    "'xmpp cluster status' shows it",
+		    member);
+		done(arg, e.code, e.text);
+		return;
+	}
+	self = row == node_self(n) && n->member_count > 1;
+	if (!begin(
+		m, self ? MEMBERSHIP_LEAVING : MEMBERSHIP_WORKING, done, arg))
+		return;
+	store_cmd_member_del(&command, row->identity);
+	submit(m, &command, self ? row_deleted_cb : removed_cb);
+}
+
+void
+membership_reset(struct membership *m, membership_done done, void *arg)
+{
+	struct node *n = m->node;
+	bool member = node_is_member(n) && n->member_count > 1;
+	struct buf command = { 0 };
+
+	if (!begin(m, MEMBERSHIP_LEAVING, done, arg))
+		return;
+	m->reset = true;
+	if (!member) {
+		left(m);
+		return;
+	}
+	store_cmd_member_del(&command, n->instance.identity);
+	submit(m, &command, row_deleted_cb);
+}
+
+/* The cluster didn't say in time that this node is out. */
+static void
+leave_late(struct membership *m)
+{
+	struct node *n = m->node;
+	char *address = node_address(n, NULL);
+	struct error e;
+
+	if (!m->reset && node_is_member(n)) {
+		finish(m, RES_TIMEOUT,
+		    "not removed: the cluster did not "
+		    "answer in time");
+	} else if (!m->reset || !node_is_member(n)) {
+		left(m);
+	} else if (start_over(m, &e) != RES_OK) {
+		finish(m, e.code, "%s", e.text);
+	} else {
+		finish(m, RES_OK,
+		    "XMPP server reset; its cluster could not "
+		    "be reached: run 'xmpp cluster remove %s' on a remaining "
+		    "server",
+		    address != NULL ? address : "<address>");
+	}
+	free(address);
+}
+
+static void
+request_removed(
+    struct membership *m, uint64_t token, const void *msg, size_t len)
+{
+	struct node *n = m->node;
+	const uint8_t *bytes = msg;
+	bool mine = len == 1 + sizeof(n->instance.identity) &&
+	    memcmp(bytes + 1, n->instance.identity,
+		sizeof(n->instance.identity)) == 0 &&
+	    n->instance.previous == 0;
+	uint8_t ok = 1;
+
+	peers_answer(n->peers, token, &ok, 1);
+	if (!mine ||
+	    (m->state != MEMBERSHIP_IDLE && m->state != MEMBERSHIP_LEAVING))
+		return;
+	log_info("membership: the cluster has removed this server");
+	/* In the next tick: a life must not end inside a peer's callback. */
+	set_state(m, MEMBERSHIP_LEAVING);
+	m->since = 0;
+}
+
+void
+membership_request(struct membership *m, uint32_t from, const char *peer,
+    uint64_t token, const void *msg, size_t len)
+{
+	(void)from;
+	if (*(const uint8_t *)msg == CONTROL_JOIN)
+		request_join(m, peer, token, msg, len);
+	else
+		request_removed(m, token, msg, len);
+}
+
+void
+membership_refused(struct membership *m, const char *why)
+{
+	if (m->refused != 0)
+		return;
+	m->refused = clock_ms();
+	log_warn("membership: refused by the cluster: %s", why);
+}
+
+/* ---- the reconciler ---------------------------------------------------- */
+
+static void
+told_cb(void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	(void)arg, (void)msg, (void)len;
+	if (code != RES_OK)
+		log_info("membership: a removed node was not told: %s", why);
+}
+
+/* A voter that has left: told, so that it starts a new life. */
+static void
+tell_departed(struct membership *m, uint32_t raft_id)
+{
+	struct node *n = m->node;
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < m->departed_count; i++) {
+		struct departed *d = &m->departed[i];
+
+		if (d->raft_id != raft_id)
+			continue;
+		buf_add_u8(&b, CONTROL_REMOVED);
+		buf_add(&b, d->identity, sizeof(d->identity));
+		peers_request(n->peers, 0, d->address, b.data, b.len, ASK_MS,
+		    told_cb, NULL);
+		buf_clear(&b);
+		free(d->address);
+		memmove(d, d + 1, (--m->departed_count - i) * sizeof(*d));
+		return;
+	}
+}
+
+static void
+gone_cb(void *arg, const struct proposer_result *result)
+{
+	(void)arg, (void)result; /* without it the mark is dropped later */
+}
+
+static void
+changed_cb(void *arg, int code, const char *text)
+{
+	struct membership *m = arg;
+	struct buf command = { 0 };
+
+	m->changing = false;
+	if (code != RES_OK) {
+		log_warn("membership: Raft id %u: %s", m->changing_id, text);
+		return;
+	}
+	if (node_member(m->node, m->changing_id) == NULL) {
+		store_cmd_raft_id_gone(&command, m->changing_id);
+		submit(m, &command, gone_cb);
+		tell_departed(m, m->changing_id);
+	}
+}
+
+static bool
+is_voter(const struct node *n, uint32_t raft_id)
+{
+	for (size_t i = 0; i < n->voter_count; i++)
+		if (n->voters[i] == raft_id)
+			return true;
+	return false;
+}
+
+/* One step towards the member table. */
+static void
+reconcile(struct membership *m)
+{
+	struct node *n = m->node;
+	uint32_t self = n->instance.raft_id;
+
+	if (m->changing || !node_is_leader(n) || n->member_count == 0)
+		return;
+	for (size_t i = 0; i < n->voter_count; i++) {
+		if (node_member(n, n->voters[i]) != NULL)
+			continue;
+		m->changing = true;
+		m->changing_id = n->voters[i];
+		/* A leader that is to go hands over, and is taken out. */
+		if (n->voters[i] == self)
+			raft_node_transfer(n->raft, 0, changed_cb, m);
+		else
+			raft_node_remove(n->raft, n->voters[i], changed_cb, m);
+		return;
+	}
+	for (size_t i = 0; i < n->member_count; i++) {
+		if (is_voter(n, n->members[i].raft_id))
+			continue;
+		m->changing = true;
+		m->changing_id = n->members[i].raft_id;
+		raft_node_add(n->raft, m->changing_id, changed_cb, m);
+		return;
+	}
+}
+
+static void
+proposed_cb(void *arg, const struct proposer_result *result)
+{
+	struct membership *m = arg;
+
+	m->proposing = false;
+	if (result->code == RES_DIFFERS)
+		membership_refused(m,
+		    "a newer start of this node is known: "
+		    "it is a copy of one");
+}
+
+/* Says which start this is, and where this node is to be found now. */
+static void
+tell_self(struct membership *m)
+{
+	struct node *n = m->node;
+	const struct store_member *row = node_self(n);
+	struct buf command = { 0 };
+	struct store_member now;
+
+	if (row == NULL || m->proposing || n->leader_id == 0 ||
+	    n->instance.previous != 0 || m->state == MEMBERSHIP_LEAVING)
+		return;
+	if (row->boot < n->instance.boot) {
+		store_cmd_member_boot(
+		    &command, n->instance.identity, n->instance.boot);
+	} else if (self_row(n, &now, NULL) == RES_OK) {
+		if (strcmp(now.address, row->address) != 0 ||
+		    !str_equal(now.host, row->host))
+			store_cmd_member_swap(&command, &now);
+		store_member_clear(&now);
+	}
+	if (command.len == 0)
+		return;
+	m->proposing = true;
+	submit(m, &command, proposed_cb);
+}
+
+static void
+depart(struct membership *m, const struct store_member *row)
+{
+	struct departed *d;
+
+	if (m->departed_count == DEPARTED_MAX) {
+		free(m->departed[0].address);
+		memmove(m->departed, m->departed + 1,
+		    --m->departed_count * sizeof(*m->departed));
+	}
+	d = &m->departed[m->departed_count++];
+	d->raft_id = row->raft_id;
+	d->address = xstrdup(row->address);
+	memcpy(d->identity, row->identity, sizeof(d->identity));
+}
+
+void
+membership_departs(struct membership *m, const struct store_member *row)
+{
+	if (row->raft_id != m->node->instance.raft_id)
+		depart(m, row);
+}
+
+void
+membership_applied(struct membership *m, const struct store_event *event)
+{
+	(void)event;
+	reconcile(m);
+}
+
+void
+membership_voters(struct membership *m)
+{
+	m->reconciled = 0;
+}
+
+static void
+tick_joining(struct membership *m, uint64_t now)
+{
+	struct node *n = m->node;
+
+	if (is_voter(n, n->instance.raft_id) && node_is_member(n))
+		join_done(m);
+	else if (now - m->since > JOIN_MS)
+		join_failed(m,
+		    "this server was not brought in in time: are "
+		    "all members reachable on their client port?");
+}
+
+void
+membership_tick(struct membership *m, uint64_t now)
+{
+	struct node *n = m->node;
+
+	if (m->state == MEMBERSHIP_JOINING)
+		tick_joining(m, now);
+	else if (m->state == MEMBERSHIP_LEAVING && m->since == 0)
+		left(m);
+	else if (m->state == MEMBERSHIP_LEAVING && now - m->since > LEAVE_MS)
+		leave_late(m);
+	else if (m->state == MEMBERSHIP_LEAVING && m->refused != 0 &&
+	    !node_is_member(n))
+		left(m);
+	if (n->leader_id != 0)
+		m->refused = 0;
+	if (now - m->reconciled < RECONCILE_MS)
+		return;
+	m->reconciled = now;
+	reconcile(m);
+	tell_self(m);
+}
+
+struct membership *
+membership_new(struct node *n)
+{
+	struct membership *m = xcalloc(1, sizeof(*m));
+
+	m->node = n;
+	return m;
+}
+
+void
+membership_free(struct membership *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->departed_count; i++)
+		free(m->departed[i].address);
+	free(m->via);
+	free(m);
+}

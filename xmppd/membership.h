@@ -1,0 +1,64 @@
+#ifndef XMPPD_MEMBERSHIP_H
+#define XMPPD_MEMBERSHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/result.h"
+
+/*
+ * Who belongs to the cluster: making one, joining, removing, resetting, and on
+ * the leader the reconciler, which brings Raft's configuration in line with the
+ * member table, one change at a time, going on after a crash or a change of
+ * leader. The table is replicated data and unique by address and by identity,
+ * so that a node is in it once, whatever was done to it.
+ */
+struct membership;
+struct node;
+struct store_event;
+
+/* How an operation ended; `text` says what was done, or what is wrong and what
+ * to do. Called once, on the main loop. */
+typedef void (*membership_done)(void *arg, int code, const char *text);
+
+struct membership *membership_new(struct node *n);
+void membership_free(struct membership *m);
+
+/* This node becomes the first member of a cluster, with its data. */
+void membership_initialize(
+    struct membership *m, membership_done done, void *arg);
+
+/* Joins the cluster that the node at a numeric address ("10.1.1.1:5222")
+ * belongs to; this node's own state is set aside until it is a voter. */
+void membership_join(
+    struct membership *m, const char *address, membership_done done, void *arg);
+
+/* Takes a member out; NULL: this node, which then is standalone, disabled and
+ * empty (the data is on the others). The only member keeps its data. */
+void membership_remove(
+    struct membership *m, const char *member, membership_done done, void *arg);
+
+/* Always ends standalone; leaves a cluster first if it can. */
+void membership_reset(struct membership *m, membership_done done, void *arg);
+
+/* The state of a join or removal under way, for status; NULL: none. */
+const char *membership_progress(const struct membership *m);
+
+/* A command was applied; the voters have changed; a hello was refused because
+ * this node is no member any more, or is a clone of one. */
+void membership_applied(struct membership *m, const struct store_event *event);
+void membership_voters(struct membership *m);
+void membership_refused(struct membership *m, const char *why);
+
+/* A row that is in the member table no longer. */
+struct store_member;
+void membership_departs(struct membership *m, const struct store_member *row);
+
+/* CONTROL_JOIN, CONTROL_REMOVED. */
+void membership_request(struct membership *m, uint32_t from, const char *peer,
+    uint64_t token, const void *msg, size_t len);
+
+void membership_tick(struct membership *m, uint64_t now);
+
+#endif
