@@ -598,9 +598,8 @@ component_bound(struct pump *p)
 
 	client_tls(c, false);
 	client_send(c, COMPONENT_HEADER);
-	header = client_expect(c, ">");
-	header = client_expect(c, ">");
-	header = strstr(header, " id='");
+	client_expect(c, "<stream:stream");
+	header = strstr(client_expect(c, ">"), " id='");
 	assert_non_null(header);
 	snprintf(id, sizeof(id), "%.32s", header + 5);
 	snprintf(text, sizeof(text), "%s%s", id, PUMP_SECRET);

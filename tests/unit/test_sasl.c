@@ -155,6 +155,42 @@ struct attempt {
 	bool bound; /* the client has the binding's data */
 };
 
+static void
+client_start(struct fixture *f, const struct attempt *a, Gsasl_session *client)
+{
+	char *cb = crypto_base64(BINDING, 32);
+
+	gsasl_property_set(client, GSASL_AUTHID, a->user);
+	gsasl_property_set(client, GSASL_PASSWORD, a->password);
+	if (a->authzid != NULL)
+		gsasl_property_set(client, GSASL_AUTHZID, a->authzid);
+	if (a->bound)
+		gsasl_property_set(client,
+		    strcmp(f->type, "tls-unique") == 0 ? GSASL_CB_TLS_UNIQUE
+						       : GSASL_CB_TLS_EXPORTER,
+		    cb);
+	free(cb);
+}
+
+/* The server's move, with the router's and the worker's answers in it. */
+static enum sasl_result
+server_move(struct fixture *f, struct sasl *s, const char *msg, size_t len,
+    struct buf *out)
+{
+	struct scram_keys derived;
+	enum sasl_result result = sasl_input(s, msg, len, out);
+
+	if (result == SASL_KEYS)
+		result = strcmp(sasl_user(s), "ann") == 0
+		    ? sasl_keys(s, RES_OK, &f->keys, out)
+		    : sasl_keys(s, RES_NOT_FOUND, NULL, out);
+	if (result == SASL_DERIVE) {
+		scram_derive_as(sasl_password(s), sasl_params(s), &derived);
+		result = sasl_derived(s, &derived, out);
+	}
+	return result;
+}
+
 /* Plays a whole exchange; the condition of its failure, or NULL. */
 static const char *
 play(struct fixture *f, const struct attempt *a)
@@ -162,11 +198,10 @@ play(struct fixture *f, const struct attempt *a)
 	Gsasl *ctx;
 	Gsasl_session *client;
 	struct sasl *s = sasl_new(a->mechanism, &f->env);
-	struct scram_keys derived;
 	struct buf in = { 0 };
 	enum sasl_result result = SASL_CHALLENGE;
-	const char *condition = NULL;
-	char *out, *cb;
+	const char *condition;
+	char *out;
 	size_t len;
 	int rc;
 
@@ -174,48 +209,24 @@ play(struct fixture *f, const struct attempt *a)
 	assert_int_equal(gsasl_init(&ctx), GSASL_OK);
 	assert_int_equal(
 	    gsasl_client_start(ctx, a->mechanism, &client), GSASL_OK);
-	gsasl_property_set(client, GSASL_AUTHID, a->user);
-	gsasl_property_set(client, GSASL_PASSWORD, a->password);
-	if (a->authzid != NULL)
-		gsasl_property_set(client, GSASL_AUTHZID, a->authzid);
-	cb = crypto_base64(BINDING, 32);
-	if (a->bound)
-		gsasl_property_set(client,
-		    strcmp(f->type, "tls-unique") == 0 ? GSASL_CB_TLS_UNIQUE
-						       : GSASL_CB_TLS_EXPORTER,
-		    cb);
-	for (;;) {
+	client_start(f, a, client);
+	while (result == SASL_CHALLENGE) {
 		rc = gsasl_step(client, (char *)in.data, in.len, &out, &len);
-		if (result == SASL_SUCCESS) {
-			/* The client has checked our proof, too. */
-			if (in.len > 0)
-				assert_int_equal(rc, GSASL_OK);
-			gsasl_free(out);
-			break;
-		}
 		assert_true(rc == GSASL_OK || rc == GSASL_NEEDS_MORE);
 		buf_reset(&in);
-		result = sasl_input(s, out, len, &in);
+		result = server_move(f, s, out, len, &in);
 		gsasl_free(out);
-		if (result == SASL_KEYS)
-			result = strcmp(sasl_user(s), "ann") == 0
-			    ? sasl_keys(s, RES_OK, &f->keys, &in)
-			    : sasl_keys(s, RES_NOT_FOUND, NULL, &in);
-		if (result == SASL_DERIVE) {
-			scram_derive_as(
-			    sasl_password(s), sasl_params(s), &derived);
-			result = sasl_derived(s, &derived, &in);
-		}
-		if (result == SASL_FAILED) {
-			condition = sasl_condition(s);
-			break;
-		}
-		if (result == SASL_SUCCESS && in.len == 0)
-			break;
 	}
+	/* The client checks our proof, too. */
+	if (result == SASL_SUCCESS && in.len > 0) {
+		assert_int_equal(
+		    gsasl_step(client, (char *)in.data, in.len, &out, &len),
+		    GSASL_OK);
+		gsasl_free(out);
+	}
+	condition = result == SASL_FAILED ? sasl_condition(s) : NULL;
 	gsasl_finish(client);
 	gsasl_done(ctx);
-	free(cb);
 	buf_clear(&in);
 	sasl_free(s);
 	return condition;

@@ -27,68 +27,64 @@ good_open(void)
 }
 
 /* RFC 6120, 4.7 to 4.9, a row a header. */
+static const struct {
+	const char *name, *ns, *content_ns, *to, *version;
+	enum stream_error error;
+} headers[] = {
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.0", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, "EXAMPLE.org", "1.0", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, "example.org.", "1.0", 0 },
+	/* 4.7.5: numbers, compared as such */
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.1", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "01.0", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "2.0", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "0.9",
+	    STREAM_UNSUPPORTED_VERSION },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, NULL,
+	    STREAM_UNSUPPORTED_VERSION },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1",
+	    STREAM_UNSUPPORTED_VERSION },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.x",
+	    STREAM_UNSUPPORTED_VERSION },
+	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "",
+	    STREAM_UNSUPPORTED_VERSION },
+	/* 4.9.3.6 and 4.9.3.7 */
+	{ "stream", NS_STREAM, NS_CLIENT, "example.net", "1.0",
+	    STREAM_HOST_UNKNOWN },
+	{ "stream", NS_STREAM, NS_CLIENT, "x@example.org", "1.0",
+	    STREAM_HOST_UNKNOWN },
+	{ "stream", NS_STREAM, NS_CLIENT, "", "1.0", STREAM_HOST_UNKNOWN },
+	{ "stream", NS_STREAM, NS_CLIENT, NULL, "1.0",
+	    STREAM_IMPROPER_ADDRESSING },
+	/* 4.8.1, 4.8.2, 4.9.3.10 */
+	{ "stream", "urn:other", NS_CLIENT, DOMAIN, "1.0",
+	    STREAM_INVALID_NAMESPACE },
+	{ "stream", "", NS_CLIENT, DOMAIN, "1.0", STREAM_INVALID_NAMESPACE },
+	{ "stream", NS_STREAM, "jabber:server", DOMAIN, "1.0",
+	    STREAM_INVALID_NAMESPACE },
+	{ "stream", NS_STREAM, NULL, DOMAIN, "1.0", STREAM_INVALID_NAMESPACE },
+	{ "stream", NS_STREAM, NS_COMPONENT, DOMAIN, "1.0",
+	    STREAM_INVALID_NAMESPACE },
+	{ "streams", NS_STREAM, NS_CLIENT, DOMAIN, "1.0", STREAM_BAD_FORMAT },
+};
+
 static void
 judges_headers(void **state)
 {
-	static const struct {
-		const char *name, *ns, *content_ns, *to, *version;
-		enum stream_error error;
-	} rows[] = {
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.0", 0 },
-		{ "stream", NS_STREAM, NS_CLIENT, "EXAMPLE.org", "1.0", 0 },
-		{ "stream", NS_STREAM, NS_CLIENT, "example.org.", "1.0", 0 },
-		/* 4.7.5: numbers, compared as such */
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.1", 0 },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "01.0", 0 },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "2.0", 0 },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "0.9",
-		    STREAM_UNSUPPORTED_VERSION },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, NULL,
-		    STREAM_UNSUPPORTED_VERSION },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1",
-		    STREAM_UNSUPPORTED_VERSION },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "1.x",
-		    STREAM_UNSUPPORTED_VERSION },
-		{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "",
-		    STREAM_UNSUPPORTED_VERSION },
-		/* 4.9.3.6 and 4.9.3.7 */
-		{ "stream", NS_STREAM, NS_CLIENT, "example.net", "1.0",
-		    STREAM_HOST_UNKNOWN },
-		{ "stream", NS_STREAM, NS_CLIENT, "x@example.org", "1.0",
-		    STREAM_HOST_UNKNOWN },
-		{ "stream", NS_STREAM, NS_CLIENT, "", "1.0",
-		    STREAM_HOST_UNKNOWN },
-		{ "stream", NS_STREAM, NS_CLIENT, NULL, "1.0",
-		    STREAM_IMPROPER_ADDRESSING },
-		/* 4.8.1, 4.8.2, 4.9.3.10 */
-		{ "stream", "urn:other", NS_CLIENT, DOMAIN, "1.0",
-		    STREAM_INVALID_NAMESPACE },
-		{ "stream", "", NS_CLIENT, DOMAIN, "1.0",
-		    STREAM_INVALID_NAMESPACE },
-		{ "stream", NS_STREAM, "jabber:server", DOMAIN, "1.0",
-		    STREAM_INVALID_NAMESPACE },
-		{ "stream", NS_STREAM, NULL, DOMAIN, "1.0",
-		    STREAM_INVALID_NAMESPACE },
-		{ "stream", NS_STREAM, NS_COMPONENT, DOMAIN, "1.0",
-		    STREAM_INVALID_NAMESPACE },
-		{ "streams", NS_STREAM, NS_CLIENT, DOMAIN, "1.0",
-		    STREAM_BAD_FORMAT },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct xml_open open = { .name = rows[i].name,
-			.ns = rows[i].ns,
-			.content_ns = rows[i].content_ns,
-			.to = rows[i].to,
-			.version = rows[i].version };
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		struct xml_open open = { .name = headers[i].name,
+			.ns = headers[i].ns,
+			.content_ns = headers[i].content_ns,
+			.to = headers[i].to,
+			.version = headers[i].version };
 		struct buf out = { 0 };
 		struct stream_fault fault;
 		struct stream s;
 
 		stream_init(&s, DOMAIN, false);
 		fault = stream_header(&s, &open, NULL, &out);
-		if (fault.error != rows[i].error)
+		if (fault.error != headers[i].error)
 			fail_msg("row %zu: %d", i, (int)fault.error);
 		/* 4.9.1.2: an error goes into a stream that we have opened. */
 		if (fault.error != STREAM_ERROR_NONE)

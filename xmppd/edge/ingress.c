@@ -15,26 +15,26 @@
 #include "common/xmalloc.h"
 
 static const struct {
-	enum frame_kind kind;
 	const char *name;
+	enum frame_kind kind;
 	enum stanza_type type;
 } types[] = {
-	{ FRAME_MESSAGE, "chat", TYPE_CHAT },
-	{ FRAME_MESSAGE, "groupchat", TYPE_GROUPCHAT },
-	{ FRAME_MESSAGE, "headline", TYPE_HEADLINE },
-	{ FRAME_MESSAGE, "normal", TYPE_NORMAL },
-	{ FRAME_MESSAGE, "error", TYPE_ERROR },
-	{ FRAME_PRESENCE, "unavailable", TYPE_UNAVAILABLE },
-	{ FRAME_PRESENCE, "subscribe", TYPE_SUBSCRIBE },
-	{ FRAME_PRESENCE, "subscribed", TYPE_SUBSCRIBED },
-	{ FRAME_PRESENCE, "unsubscribe", TYPE_UNSUBSCRIBE },
-	{ FRAME_PRESENCE, "unsubscribed", TYPE_UNSUBSCRIBED },
-	{ FRAME_PRESENCE, "probe", TYPE_PROBE },
-	{ FRAME_PRESENCE, "error", TYPE_ERROR },
-	{ FRAME_IQ, "get", TYPE_GET },
-	{ FRAME_IQ, "set", TYPE_SET },
-	{ FRAME_IQ, "result", TYPE_RESULT },
-	{ FRAME_IQ, "error", TYPE_ERROR },
+	{ "chat", FRAME_MESSAGE, TYPE_CHAT },
+	{ "groupchat", FRAME_MESSAGE, TYPE_GROUPCHAT },
+	{ "headline", FRAME_MESSAGE, TYPE_HEADLINE },
+	{ "normal", FRAME_MESSAGE, TYPE_NORMAL },
+	{ "error", FRAME_MESSAGE, TYPE_ERROR },
+	{ "unavailable", FRAME_PRESENCE, TYPE_UNAVAILABLE },
+	{ "subscribe", FRAME_PRESENCE, TYPE_SUBSCRIBE },
+	{ "subscribed", FRAME_PRESENCE, TYPE_SUBSCRIBED },
+	{ "unsubscribe", FRAME_PRESENCE, TYPE_UNSUBSCRIBE },
+	{ "unsubscribed", FRAME_PRESENCE, TYPE_UNSUBSCRIBED },
+	{ "probe", FRAME_PRESENCE, TYPE_PROBE },
+	{ "error", FRAME_PRESENCE, TYPE_ERROR },
+	{ "get", FRAME_IQ, TYPE_GET },
+	{ "set", FRAME_IQ, TYPE_SET },
+	{ "result", FRAME_IQ, TYPE_RESULT },
+	{ "error", FRAME_IQ, TYPE_ERROR },
 };
 
 static enum frame_kind

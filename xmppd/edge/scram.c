@@ -52,10 +52,10 @@ hmac(const struct scram *s, const uint8_t *key, const struct buf *data,
 }
 
 void
-scram_init(struct scram *s, enum scram_hash h)
+scram_init(struct scram *s, enum scram_hash which)
 {
 	memset(s, 0, sizeof(*s));
-	s->hash = h;
+	s->hash = which;
 }
 
 void

@@ -27,7 +27,7 @@ struct scram {
 	const struct scram_key *key;
 };
 
-void scram_init(struct scram *s, enum scram_hash hash);
+void scram_init(struct scram *s, enum scram_hash which);
 void scram_clear(struct scram *s);
 
 /* client-first-message; `nonce` is our part. RES_INVALID if malformed. */

@@ -141,7 +141,7 @@ version_is_known(const char *version)
 }
 
 static struct stream_fault
-fault(enum stream_error error, const char *text)
+fault_of(enum stream_error error, const char *text)
 {
 	return (struct stream_fault){ error, text };
 }
@@ -154,17 +154,17 @@ namespaces_check(const struct stream *s, const struct xml_open *open)
 	const char *other = s->component ? NS_CLIENT : NS_COMPONENT;
 
 	if (strcmp(open->ns, NS_STREAM) != 0)
-		return fault(STREAM_INVALID_NAMESPACE, "not an XMPP stream");
+		return fault_of(STREAM_INVALID_NAMESPACE, "not an XMPP stream");
 	if (strcmp(open->name, "stream") != 0)
-		return fault(STREAM_BAD_FORMAT, "not an XMPP stream");
+		return fault_of(STREAM_BAD_FORMAT, "not an XMPP stream");
 	if (open->content_ns != NULL && strcmp(open->content_ns, other) == 0)
-		return fault(STREAM_INVALID_NAMESPACE,
+		return fault_of(STREAM_INVALID_NAMESPACE,
 		    s->component
 			? "clients connect to the client port, 5222"
 			: "components connect to the component port, 5223");
 	if (open->content_ns == NULL || strcmp(open->content_ns, ours) != 0)
-		return fault(STREAM_INVALID_NAMESPACE, NULL);
-	return fault(STREAM_ERROR_NONE, NULL);
+		return fault_of(STREAM_INVALID_NAMESPACE, NULL);
+	return fault_of(STREAM_ERROR_NONE, NULL);
 }
 
 static struct stream_fault
@@ -174,14 +174,14 @@ to_check(const struct stream *s, const struct xml_open *open)
 	bool ours;
 
 	if (open->to == NULL)
-		return fault(STREAM_IMPROPER_ADDRESSING, "'to' is missing");
+		return fault_of(STREAM_IMPROPER_ADDRESSING, "'to' is missing");
 	if (s->component)
-		return fault(STREAM_ERROR_NONE, NULL);
+		return fault_of(STREAM_ERROR_NONE, NULL);
 	domain = jid_prep_domain(open->to);
 	ours = domain != NULL && strcmp(domain, s->domain) == 0;
 	free(domain);
-	return ours ? fault(STREAM_ERROR_NONE, NULL)
-		    : fault(STREAM_HOST_UNKNOWN, NULL);
+	return ours ? fault_of(STREAM_ERROR_NONE, NULL)
+		    : fault_of(STREAM_HOST_UNKNOWN, NULL);
 }
 
 /* The peer's address for our header (RFC 6120, 4.7.2); NULL if it is none. */
@@ -217,7 +217,7 @@ stream_header(struct stream *s, const struct xml_open *open,
 	header_write(s, s->component ? component : s->domain, peer, out);
 	free(peer);
 	if (!s->component && !version_is_known(open->version))
-		return fault(STREAM_UNSUPPORTED_VERSION, NULL);
+		return fault_of(STREAM_UNSUPPORTED_VERSION, NULL);
 	free(s->lang);
 	s->lang = open->lang == NULL ? NULL : xstrdup(open->lang);
 	return f;
@@ -295,12 +295,12 @@ struct stream_fault
 stream_allows(const struct stream *s, enum stream_input input)
 {
 	if ((inputs[input].in & BIT(s->state)) != 0)
-		return fault(STREAM_ERROR_NONE, NULL);
+		return fault_of(STREAM_ERROR_NONE, NULL);
 	/* RFC 6120, 4.9.3.12: anything else before the login. */
 	if (input == INPUT_UNKNOWN &&
 	    (s->state == STREAM_PLAIN || s->state == STREAM_LOGIN))
-		return fault(STREAM_NOT_AUTHORIZED, NULL);
-	return fault(inputs[input].error, inputs[input].text);
+		return fault_of(STREAM_NOT_AUTHORIZED, NULL);
+	return fault_of(inputs[input].error, inputs[input].text);
 }
 
 /* ---- the end ----------------------------------------------------------- */
@@ -314,16 +314,16 @@ stream_write_end(struct stream *s, struct buf *out)
 }
 
 void
-stream_write_error(struct stream *s, struct stream_fault f, struct buf *out)
+stream_write_error(struct stream *s, struct stream_fault fault, struct buf *out)
 {
 	if (!s->header_sent)
 		header_write(s, s->domain, NULL, out);
 	buf_addf(out, "<stream:error><%s xmlns='" NS_STREAM_ERRORS "'/>",
-	    stream_error_name(f.error));
-	if (f.text != NULL) {
+	    stream_error_name(fault.error));
+	if (fault.text != NULL) {
 		buf_add_str(
 		    out, "<text xmlns='" NS_STREAM_ERRORS "' xml:lang='en'>");
-		xml_add_text(out, f.text);
+		xml_add_text(out, fault.text);
 		buf_add_str(out, "</text>");
 	}
 	buf_add_str(out, "</stream:error>");
