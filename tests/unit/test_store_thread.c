@@ -408,6 +408,27 @@ file_that_is_no_whole_copy_is_refused(void **state)
 	assert_int_equal(f->threaded.replaced, 0);
 }
 
+/* SQLite takes the WAL away with the last connection: the other process must
+ * see that it isn't the last. */
+static void
+another_process_may_look_and_go(void **state)
+{
+	static const char look[] =
+	    "/usr/bin/python3 -c 'import sqlite3, sys\n"
+	    "c = sqlite3.connect(sys.argv[1])\n"
+	    "c.execute(\"SELECT * FROM setting\").fetchall()\n"
+	    "c.close()' %s/state.db";
+	struct fixture *f = *state;
+	char command[512], wal[96];
+
+	feed(f->threaded.store, 1, 20, 10);
+	run_until(f, 20);
+	snprintf(command, sizeof(command), look, f->threaded.dir);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	snprintf(wal, sizeof(wal), "%s/state.db-wal", f->threaded.dir);
+	assert_int_equal(access(wal, F_OK), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -424,6 +445,7 @@ main(void)
 		T(install_replaces_the_state_under_a_reader),
 		T(older_copy_is_dropped),
 		T(file_that_is_no_whole_copy_is_refused),
+		T(another_process_may_look_and_go),
 	};
 
 	return cmocka_run_group_tests_name("store_thread", tests, NULL, NULL);

@@ -98,7 +98,11 @@ db_why(const struct db *db)
 	return db->error.text;
 }
 
-/* SQLite gives the -wal and -shm files the mode of the database. */
+/*
+ * SQLite gives the -wal and -shm files the mode of the database. Only before
+ * the first connection: closing any descriptor of a file ends all locks that
+ * this process has on it, and another process could take the WAL away.
+ */
 static int
 db_create(const char *path, struct error *e)
 {
@@ -116,15 +120,14 @@ db_create(const char *path, struct error *e)
 }
 
 static void
-db_attach(struct db *db, const char *path)
+db_attach(struct db *db, const char *path, int flags)
 {
 	int rc;
 
 	db->path = xstrdup(path);
 	db->none.db = db;
 	rc = sqlite3_open_v2(path, &db->handle,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-	    NULL);
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
 	if (db->handle == NULL)
 		error_set(&db->error, RES_IO, "%s: out of memory", path);
 	else if (rc != SQLITE_OK)
@@ -149,14 +152,12 @@ db_detach(struct db *db)
 }
 
 static struct db *
-db_open_with(const char *path, const char *pragmas, struct error *e)
+db_open_with(
+    const char *path, bool create, const char *pragmas, struct error *e)
 {
-	struct db *db;
+	struct db *db = xcalloc(1, sizeof(*db));
 
-	if (db_create(path, e) != RES_OK)
-		return NULL;
-	db = xcalloc(1, sizeof(*db));
-	db_attach(db, path);
+	db_attach(db, path, create ? SQLITE_OPEN_CREATE : 0);
 	db_exec(db, pragmas);
 	if (!db_failed(db))
 		return db;
@@ -168,7 +169,9 @@ db_open_with(const char *path, const char *pragmas, struct error *e)
 struct db *
 db_open(const char *path, struct error *e)
 {
-	return db_open_with(path,
+	if (db_create(path, e) != RES_OK)
+		return NULL;
+	return db_open_with(path, true,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 	    "PRAGMA trusted_schema = OFF; PRAGMA secure_delete = FAST;"
 	    "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON",
@@ -178,7 +181,7 @@ db_open(const char *path, struct error *e)
 struct db *
 db_open_reader(const char *path, struct error *e)
 {
-	return db_open_with(path,
+	return db_open_with(path, false,
 	    "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;"
 	    "PRAGMA temp_store = MEMORY",
 	    e);
@@ -414,7 +417,7 @@ db_backup_start(struct db *db, const char *path, struct error *e)
 	if (db_create(path, e) != RES_OK)
 		return NULL;
 	b = xcalloc(1, sizeof(*b));
-	db_attach(&b->copy, path);
+	db_attach(&b->copy, path, SQLITE_OPEN_CREATE);
 	/* Worthless until whole: a crash in the middle may spoil it. */
 	db_exec(
 	    &b->copy, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
