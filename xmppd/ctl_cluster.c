@@ -483,15 +483,13 @@ peer_json(const struct node *n, const struct store_member *m,
     const struct trouble_list *troubles)
 {
 	bool me = m->raft_id == n->instance.raft_id;
-	const struct peer_trouble *t =
-	    me ? NULL : trouble_of(troubles, m->raft_id);
-	json_t *peer = json_pack("{s:s, s:s?, s:b, s:b, s:b}", "address",
-	    m->address, "host", m->host, "leader", n->leader_id == m->raft_id,
-	    "me", me, "reachable", t == NULL);
+	const struct peer_trouble *t = trouble_of(troubles, m->raft_id);
+	int64_t since = me || t == NULL ? 0 : t->since;
 
-	json_object_set_new(
-	    peer, "since", t == NULL ? json_null() : json_integer(t->since));
-	return peer;
+	return json_pack("{s:s, s:s?, s:b, s:b, s:b, s:o}", "address",
+	    m->address, "host", m->host, "leader", n->leader_id == m->raft_id,
+	    "me", me, "reachable", since == 0, "since",
+	    since == 0 ? json_null() : json_integer(since));
 }
 
 static void
