@@ -33,6 +33,7 @@
 #include "xmppd/worker.h"
 
 #define ADDRESSES_MAX 32
+#define LEADERLESS_MS 5000
 #define STANZA_MAX (256 * 1024)
 #define WINDOW 4096
 #define SESSION_WINDOW 64
@@ -265,6 +266,32 @@ apply_peers(struct node *n)
 	free(address);
 	free(host);
 	free(dir);
+}
+
+/* A disabled member leads nobody, unless nobody else would: a cluster without
+ * a leader could not even be administered. */
+static bool
+may_lead(const struct node *n)
+{
+	return conf_bool(n->conf, SET_ENABLED) || !node_is_member(n) ||
+	    n->member_count == 1 || n->leads_anyway;
+}
+
+static void
+check_leaderless(struct node *n, uint64_t now)
+{
+	if (n->leader_id != 0) {
+		n->leaderless = 0;
+		if (n->leader_id != n->instance.raft_id && n->leads_anyway) {
+			n->leads_anyway = false;
+			raft_node_set_leading(n->raft, may_lead(n));
+		}
+	} else if (n->leaderless == 0) {
+		n->leaderless = now;
+	} else if (now - n->leaderless > LEADERLESS_MS && !may_lead(n)) {
+		n->leads_anyway = true;
+		raft_node_set_leading(n->raft, true);
+	}
 }
 
 int
@@ -836,6 +863,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 		edge_set_term(n->edge, raft_node_term(n->raft));
 		leader_tick(n->lead, now);
 		membership_tick(n->membership, now);
+		check_leaderless(n, now);
 		/* 5223 goes and comes with the majority (G4). */
 		if (serving(n) != n->components_open &&
 		    apply_listeners(n, &e) != RES_OK)
