@@ -17,6 +17,8 @@
  * The hello: protocol version, cluster identity, channel, Raft id of the
  * sender, its boot number, and an HMAC of its member key over the TLS exporter.
  * A joining node, which has no key yet, says channel CONTROL with Raft id 0.
+ *
+ * Each up() is followed by one down(), but at peers_free().
  */
 struct peers;
 struct conn;
