@@ -129,16 +129,29 @@ bridge_make_tls(struct bridge *b)
 		    e.text);
 }
 
+/* What was known stays when that server doesn't answer. */
+static void
+bridge_take_trust(struct bridge *b, const struct locator_result *result)
+{
+	if (result->no_trust != NULL && b->local_trust == NULL &&
+	    conf_text(b->conf, SETTING_TRUST) == NULL &&
+	    !str_equal(result->no_trust, b->no_local_trust))
+		log_info("bridge: only the system's certificates are trusted: "
+			 "%s",
+		    result->no_trust);
+	b->no_local_trust = result->no_trust;
+	if (result->no_trust != NULL)
+		return;
+	free(b->local_trust);
+	b->local_trust = result->trust != NULL ? xstrdup(result->trust) : NULL;
+}
+
 static void
 bridge_located_cb(const struct locator_result *result, void *arg)
 {
 	struct bridge *b = arg;
 
-	if (result->answered) {
-		free(b->local_trust);
-		b->local_trust =
-		    result->trust != NULL ? xstrdup(result->trust) : NULL;
-	}
+	bridge_take_trust(b, result);
 	bridge_make_tls(b);
 	if (result->count > 0 && result->why[0] != '\0')
 		log_info("bridge: not all servers found: %s", result->why);

@@ -33,6 +33,7 @@ struct bridge {
 	struct ssl_ctx_st *tls;
 	char *tls_trust;   /* what tls was made with, NULL: the system's */
 	char *local_trust; /* what this node's XMPP server trusts */
+	const char *no_local_trust; /* why that isn't known */
 	struct varlink_server *ctl;
 	uint64_t started;
 };

@@ -22,10 +22,12 @@ ctl_dns_show(struct varlink_call *call, json_t *params, void *ctx)
 	json_t *servers = json_array();
 	struct bridge *b = ctx;
 	const char *text;
+	bool all = false; /* a zone has every name */
 
 	(void)params;
 	for (size_t i = 0; i < conf_count(b->conf, SETTING_ZONES); i++) {
 		text = conf_entry(b->conf, SETTING_ZONES, i);
+		all = all || str_starts(text, ". ");
 		json_array_append_new(zones,
 		    json_pack("{s:s%, s:s}", "zone", text, strcspn(text, " "),
 			"server", strchr(text, ' ') + 1));
@@ -34,7 +36,8 @@ ctl_dns_show(struct varlink_call *call, json_t *params, void *ctx)
 		json_array_append_new(records,
 		    json_string(conf_entry(b->conf, SETTING_RECORDS, i)));
 	for (size_t i = 0;
-	     (text = resolver_system_server(b->resolver, i)) != NULL; i++)
+	     !all && (text = resolver_system_server(b->resolver, i)) != NULL;
+	     i++)
 		json_array_append_new(servers, json_string(text));
 	varlink_reply(call,
 	    json_pack("{s:o, s:o, s:o}", "zones", zones, "records", records,

@@ -99,11 +99,15 @@ local_connect(const char *root)
 	int fd, len;
 
 	len = snprintf(to.sun_path, sizeof(to.sun_path), "%s/xmppd.sock", root);
-	if (len >= (int)sizeof(to.sun_path))
+	if (len >= (int)sizeof(to.sun_path)) {
+		errno = ENAMETOOLONG;
 		return -1;
+	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		len = errno;
 		close(fd);
+		errno = len;
 		return -1;
 	}
 	return fd;
@@ -128,7 +132,7 @@ local_ask(struct event_base *base, const char *root, const char *method,
 {
 	static const struct timeval limit = { 0, 500000 }, now = { 0, 0 };
 	struct local_call *call = xcalloc(1, sizeof(*call));
-	int fd = local_connect(root);
+	int fd = local_connect(root), error = errno;
 
 	call->cb = cb;
 	call->arg = arg;
@@ -136,7 +140,10 @@ local_ask(struct event_base *base, const char *root, const char *method,
 	if (call->timer == NULL)
 		fatalx("local: no timer");
 	if (fd < 0) {
-		call->why = "this node's XMPP server is not running";
+		call->why = error == EACCES
+		    ? "this node's XMPP server can't be asked: permission "
+		      "denied on its control socket"
+		    : "this node's XMPP server is not running";
 		evtimer_add(call->timer, &now);
 		return call;
 	}

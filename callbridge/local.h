@@ -9,7 +9,8 @@ struct local_call;
 /*
  * One question to this node's own XMPP server, over its control socket, without
  * making the loop wait. Answered once, never from within local_ask(); the call
- * is gone then. `answer` is borrowed; NULL: none came, and `why` tells.
+ * is gone then. `answer` is borrowed; NULL: none came, and `why`, a constant,
+ * tells.
  */
 typedef void (*local_cb)(json_t *answer, const char *why, void *arg);
 

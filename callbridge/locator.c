@@ -56,7 +56,7 @@ struct locator {
 	struct buf why;
 	bool uncertain; /* somebody didn't answer */
 	char *trust;
-	bool answered;
+	const char *no_trust; /* a constant; NULL: it was told */
 };
 
 static void
@@ -93,7 +93,7 @@ locator_done_cb(evutil_socket_t fd, short what, void *arg)
 		.servers = servers,
 		.ttl = l->ttl,
 		.trust = l->trust,
-		.answered = l->answered,
+		.no_trust = l->no_trust,
 	};
 
 	(void)fd;
@@ -287,9 +287,7 @@ locator_trust_cb(json_t *answer, const char *why, void *arg)
 	struct locator *l = arg;
 
 	l->trust_call = NULL;
-	l->answered = answer != NULL;
-	if (answer == NULL)
-		log_debug("locator: certificates: %s", why);
+	l->no_trust = why;
 	if (pem != NULL)
 		l->trust = xstrdup(pem);
 	locator_answered(l);
@@ -416,7 +414,7 @@ locator_start(struct locator *l, const char *domain, const char *server)
 	buf_reset(&l->why);
 	free(l->trust);
 	l->trust = NULL;
-	l->answered = false;
+	l->no_trust = NULL;
 	l->uncertain = false;
 	l->ttl = LOCATOR_SET_TTL;
 	l->open++;

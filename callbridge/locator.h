@@ -23,9 +23,8 @@ struct locator_result {
 	const char *why; /* what was not found, one line; "" if all was */
 	bool certain;    /* none found, and asking again would not help */
 	/* PEM of what this node's XMPP server trusts; NULL: nothing, or it
-	   didn't answer (then `answered` is false) */
-	const char *trust;
-	bool answered;
+	   didn't answer, and `no_trust` tells why. */
+	const char *trust, *no_trust;
 };
 
 typedef void (*locator_cb)(const struct locator_result *result, void *arg);

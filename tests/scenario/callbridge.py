@@ -376,8 +376,10 @@ class Bridge:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(10 * SLOW)
             sock.connect(self.root + "/callbridge.sock")
+            if not method.startswith("org."):
+                method = "im.callbridge." + method
             sock.sendall(json.dumps(
-                {"method": "im.callbridge." + method,
+                {"method": method,
                  "parameters": parameters}).encode() + b"\0")
             data = b""
             while not data.endswith(b"\0"):
@@ -962,6 +964,32 @@ def it_answers_as_a_service(s):
     answer = server.ask("<message from='u@priority.com/r' type='chat' "
                         "to='cb1.priority.com'><body>hi</body></message>")
     check("service-unavailable" in answer, answer)
+
+
+def every_method_is_as_the_interface_says(s):
+    server = s.server(CB2, PORT)
+    bridge = s.bridge()
+    bridge.configure(DNS, domain="priority.com")
+    bridge.wait_state("connected")
+    methods = {}
+    for part in ("Bridge", "Dns"):
+        text = bridge.call("org.varlink.service.GetInterfaceDescription",
+                           interface="im.callbridge." + part)["description"]
+        for name, result in re.findall(
+                r"^method (\w+)\([^)]*\) -> \(([^)]*)\)", text, re.M):
+            methods[part + "." + name] = sorted(
+                re.findall(r"(\w+):", result))
+    check(len(methods) == 15, methods)
+    calls = {"Dns.Lookup": {"type": "a", "name": "cb1.priority.com"},
+             "Dns.AddForwardzone": {"zone": "x.org", "server": "127.0.0.1"},
+             "Dns.DelForwardzone": {"zone": "x.org", "server": "127.0.0.1"},
+             "Dns.AddRr": {"record": "x.org A 127.0.0.1"},
+             "Dns.DelRr": {"record": "x.org A 127.0.0.1"}}
+    for method, result in methods.items():
+        answer = bridge.call(method, **calls.get(method, {}))
+        check(sorted(answer) == result, "%s: %s" % (method, answer))
+    check(bridge.status()["state"] == "not configured", "all was cleared")
+    server.close()
 
 
 def what_is_no_xmpp_ends_only_the_connection(s):
