@@ -31,7 +31,10 @@
 #include "common/xmalloc.h"
 #include "common/xmlstream.h"
 
-#define LOGIN_MS 2500 /* from dialling to <handshake/> */
+#define STREAM_MS 2500 /* from dialling to the server's stream header */
+/* A cluster that has just lost a member lets a log-in wait until it knows what
+ * became of the old one; that is longer than 3 s, its usual hold. */
+#define PROOF_MS 5000
 #define PING_MS 1000
 #define SILENCE_MS 2000
 #define PENDING_MAX 262144 /* unsent bytes: more, and nothing is read */
@@ -45,13 +48,16 @@ enum component_state {
 	COMPONENT_ONLINE
 };
 
-/* Where an attempt stood when it ended. */
-static const char *const component_stages[] = {
-	[COMPONENT_CONNECTING] = "no connection",
-	[COMPONENT_TLS] = "no answer to the TLS handshake",
-	[COMPONENT_OPENING] = "no answer to the stream",
-	[COMPONENT_PROVING] = "no answer to the log-in",
-	[COMPONENT_ONLINE] = "no answer to a ping",
+/* How long each may last, and what is said when it lasted longer. */
+static const struct {
+	const char *text;
+	unsigned ms;
+} component_limits[] = {
+	[COMPONENT_CONNECTING] = { "no connection", STREAM_MS },
+	[COMPONENT_TLS] = { "no answer to the TLS handshake", STREAM_MS },
+	[COMPONENT_OPENING] = { "no answer to the stream", STREAM_MS },
+	[COMPONENT_PROVING] = { "no answer to the log-in", PROOF_MS },
+	[COMPONENT_ONLINE] = { "no answer to a ping", SILENCE_MS },
 };
 
 struct component {
@@ -68,7 +74,7 @@ struct component {
 	bool pinged; /* and nothing came since */
 };
 
-static const struct xml_limits component_limits = {
+static const struct xml_limits component_stanza_limits = {
 	.element = 262144,
 	.depth = 32,
 	.attributes = 64,
@@ -143,6 +149,7 @@ component_open_cb(void *arg, const struct xml_open *open)
 	crypto_wipe_free(proof);
 	crypto_hex(digest, sizeof(digest), hex);
 	c->state = COMPONENT_PROVING;
+	component_set_timer(c, PROOF_MS);
 	component_write(c, "<handshake>");
 	component_write(c, hex);
 	component_write(c, "</handshake>");
@@ -365,9 +372,8 @@ component_timer_cb(evutil_socket_t fd, short what, void *arg)
 		component_ping(c);
 	else
 		component_fail(c, CONNECTOR_UNREACHED, "%s within %.1f s",
-		    component_stages[c->state],
-		    (c->state == COMPONENT_ONLINE ? SILENCE_MS : LOGIN_MS) /
-			1000.0);
+		    component_limits[c->state].text,
+		    component_limits[c->state].ms / 1000.0);
 }
 
 static uint16_t
@@ -394,14 +400,15 @@ component_open(const struct component_login *login,
 	c->port = component_port(login);
 	c->tls = login->tls;
 	SSL_CTX_up_ref(c->tls);
-	c->xml = xmlstream_new(&component_limits, &component_stream_ops, c);
+	c->xml =
+	    xmlstream_new(&component_stanza_limits, &component_stream_ops, c);
 	c->timer = evtimer_new(login->base, component_timer_cb, c);
 	if (c->timer == NULL)
 		fatalx("component: no timer");
 	c->conn = conn_connect(login->loop, (const struct sockaddr *)&login->to,
 	    login->to_len, NULL, 0, &component_conn_ops, c);
 	c->error = errno;
-	component_set_timer(c, c->conn != NULL ? LOGIN_MS : 0);
+	component_set_timer(c, c->conn != NULL ? STREAM_MS : 0);
 	return c;
 }
 

@@ -94,6 +94,7 @@ class Server:
     client    speaks to clients only, and says so
     tls       accepts, and never answers the handshake
     stream    never answers the stream
+    proof     never answers the log-in
     mute      logs in, then never answers anything
     """
 
@@ -171,6 +172,8 @@ class Server:
             return self.refuse(tls, "host-unknown")
         proof = self.read_until(tls, r"<handshake>(\w*)</handshake>").group(1)
         right = hashlib.sha1(("i&d7" + SECRET).encode()).hexdigest()
+        if self.mode == "proof":
+            time.sleep(60)
         if self.mode == "refuse" or proof != right:
             return self.refuse(tls, "not-authorized")
         tls.sendall(b"<handshake/>")
@@ -537,10 +540,8 @@ def a_killed_server_is_left_at_once(s):
     address = bridge.wait_state("connected")["address"].split(":")[0]
     time.sleep(5.2)  # before that it counts as an attempt that failed
     servers[address].close()
-    begin = time.monotonic()
     wait_for("another", lambda: any(
         x.online for a, x in servers.items() if a != address), 1.0)
-    check(time.monotonic() - begin < 0.5 * SLOW, "slow")
     status = bridge.wait_state("connected")
     check(status["address"].split(":")[0] != address, status)
     check("connected -> trying: cb" in bridge.log(), bridge.log())
@@ -554,8 +555,8 @@ def a_silent_server_is_left_within_seconds(s):
     bridge.wait_state("connected")
     begin = time.monotonic()
     server.mode = "mute"
-    wait_for("the next server", lambda: other.online, 5.0)
-    check(2.0 <= time.monotonic() - begin < 4.5 * SLOW, "time")
+    wait_for("the next server", lambda: other.online, 4.5)
+    check(time.monotonic() - begin >= 2.0, "too soon")
     check("no answer to a ping within 2.0 s" in bridge.log(), bridge.log())
 
 
@@ -654,12 +655,19 @@ def the_client_port_is_named_as_the_mistake(s):
           in reason, reason)
 
 
-def a_stream_that_isnt_answered_times_out(s):
-    s.server(CB2, PORT, mode="stream")
-    bridge = s.bridge()
-    bridge.configure(DNS, domain="priority.com")
-    reason = bridge.wait_state("waiting", 8.0)["reason"]
-    check("no answer to the stream within 2.5 s" in reason, reason)
+def what_isnt_answered_times_out(s):
+    table = [("tls", "the TLS handshake within 2.5 s"),
+             ("stream", "the stream within 2.5 s"),
+             ("proof", "the log-in within 5.0 s")]
+    bridges = []
+    for mode, words in table:
+        server = s.server(CB2, mode=mode)
+        bridge = s.bridge()
+        bridge.configure(server="%s:%d" % (CB2, server.port))
+        bridges.append((bridge, words))
+    for bridge, words in bridges:
+        reason = bridge.wait_state("waiting", 8.0)["reason"]
+        check("no answer to " + words in reason, reason)
 
 
 def a_missing_srv_record_is_told(s):
