@@ -1,0 +1,468 @@
+#ifndef XMPPD_ROUTER_CORE_H
+#define XMPPD_ROUTER_CORE_H
+
+#include <sys/queue.h>
+
+#include "common/map.h"
+#include "common/stanza.h"
+#include "xmppd/router/directory.h"
+#include "xmppd/router/router.h"
+
+/*
+ * What the files of the router share. What happens is this:
+ *
+ *   a frame from an edge becomes a job (job.c), which takes its steps
+ *     (login.c, message.c, presence.c, subscribe.c, iq.c) until all that
+ *     came of it is done: deliveries accepted by edges, a command applied by
+ *     the store, an event at a majority; then it is acknowledged
+ *   a job that cannot go on waits on a list and is woken when what it waits
+ *     for may have changed; nobody looks through all jobs or sessions
+ *   a delivery (delivery.c) is in its edge's outbox until accepted
+ *
+ * Entry points (router.h) note what happened, and then run what was woken;
+ * so no step is ever taken inside another.
+ */
+
+struct handed;
+struct job;
+struct plan;
+struct roster;
+struct login;
+struct user;
+struct origin_state;
+
+TAILQ_HEAD(job_list, job);
+TAILQ_HEAD(delivery_list, delivery);
+TAILQ_HEAD(login_list, login);
+
+/* ---- addresses --------------------------------------------------------- */
+
+enum address_kind {
+	ADDRESS_SERVER,    /* this domain itself */
+	ADDRESS_USER,      /* somebody at it */
+	ADDRESS_COMPONENT, /* a component's domain, and all at it */
+	ADDRESS_FOREIGN,   /* any other domain */
+};
+
+/* A prepared JID in parts, borrowed; what it hasn't is absent. */
+struct address {
+	uint8_t kind; /* enum address_kind */
+	struct text full, bare, local, domain, resource;
+};
+
+/* ---- edges and incarnations -------------------------------------------- */
+
+/* An edge of some node, as the router sees it. */
+struct edge_state {
+	struct {
+		uint32_t node, edge;
+	} id;           /* key of router.edges */
+	bool up;        /* there is a link */
+	bool ready;     /* and the edge has announced on it */
+	bool announced; /* in this term, on any link */
+	bool dead;      /* given up: its hold is over */
+	uint64_t heard; /* rule 11: arrival of the newest message */
+	struct origin_state *origin; /* its incarnation, once announced */
+	struct announcement *announcing;
+	struct delivery_list outbox; /* not accepted yet, in order */
+	struct login_list sessions;
+	TAILQ_ENTRY(edge_state) next;
+};
+
+/* What a number of an incarnation stands for. */
+struct slot {
+	struct job *job;
+	bool finished; /* to be acknowledged again if sent again */
+};
+
+/* An incarnation of an edge: a numbering of frames. */
+struct origin_state {
+	struct origin id; /* key of router.origins */
+	bool live;        /* announced, and has not ended */
+	bool ended;
+	uint64_t low;       /* lowest number that its edge has not seen acked */
+	size_t busy;        /* unfinished jobs */
+	uint64_t pruned;    /* low that the store was last told */
+	struct slot *slots; /* [low, low + size), at number & (size - 1) */
+	size_t size;
+	struct reports *reports; /* NULL: none */
+	TAILQ_ENTRY(origin_state) next;
+};
+
+/* ---- sessions and users ------------------------------------------------ */
+
+enum login_state {
+	SESSION_EXPECTED, /* announced; its bind will be sent again */
+	SESSION_WAITING,  /* its bind has come; the address isn't free yet */
+	SESSION_BINDING,  /* in the directory, not at a majority yet */
+	SESSION_BOUND,    /* rule 8: counts */
+	SESSION_ENDING,   /* others are being told that it is gone */
+};
+
+/* Waits until an event is at a majority. */
+struct mirror_wait {
+	TAILQ_ENTRY(mirror_wait) next;
+	uint64_t seq; /* 0: isn't waiting */
+	struct job *job;
+	struct login *session; /* if no job */
+};
+
+struct login {
+	struct sid sid;  /* key of router.sessions */
+	uint8_t kind;    /* enum session_kind */
+	uint8_t state;   /* enum login_state */
+	bool told;       /* its edge has taken the bind result */
+	bool shown;      /* in its edge's newest announcement */
+	bool refused;    /* its edge says that it is gone; the unbind follows */
+	bool interested; /* RFC 6121, 2.1.6 */
+	int8_t priority;
+	struct bytes *presence; /* at a majority; NULL: unavailable */
+	char *full;             /* from BINDING on */
+	struct entry *entry;    /* from BINDING until all know of its end */
+	struct edge_state *edge;
+	struct user *user;       /* from WAITING on */
+	struct job *bind;        /* its unfinished bind */
+	const char *kick;        /* condition that it was kicked with */
+	uint64_t kicked;         /* when */
+	struct job *leaving;     /* its unavailable presence, being told */
+	struct job_list waiters; /* for being bound, or gone */
+	struct delivery_list deliveries; /* to it, not accepted yet */
+	struct mirror_wait mirror;
+	size_t ending;    /* how many have yet to take its end */
+	struct dkey gone; /* the name of that */
+	struct bytes *farewell;
+	TAILQ_ENTRY(login) of_user, of_edge;
+};
+
+enum rows_state { ROWS_UNKNOWN, ROWS_NONE, ROWS_SOME };
+
+/* An account's bare JID, or a component's domain: while something is known of
+ * it that isn't in the store. */
+struct user {
+	char *bare; /* key of router.users */
+	size_t bare_len;
+	char *local; /* NULL: a component */
+	struct login_list sessions;
+	struct roster *roster; /* cached; NULL: not read */
+	uint8_t rows;          /* enum rows_state */
+	uint64_t row_after;    /* newest row that was handed out */
+	size_t handing;        /* rows that are with a session */
+	struct job *lock;      /* the job that is changing its roster */
+	struct job_list waiting;
+	size_t binding; /* binds that wait for this address */
+	bool touched;
+	TAILQ_ENTRY(user) next_touched;
+};
+
+/* A configured component. */
+struct component {
+	char *name, *domain;
+	TAILQ_ENTRY(component) next;
+};
+
+/* ---- jobs and deliveries ----------------------------------------------- */
+
+enum delivery_owner { OWNER_JOB, OWNER_END, OWNER_ROW };
+
+struct delivery {
+	struct delivery_id id; /* key of router.deliveries, unless embedded */
+	uint8_t kind;          /* enum deliver_kind */
+	uint8_t owner;         /* enum delivery_owner */
+	bool embedded;         /* is its job's first */
+	bool accepted;
+	struct login *target; /* NULL once accepted or dropped */
+	union {
+		struct job *job;
+		struct login *ending;
+		struct handed *row;
+	} of;
+	struct text payload;
+	struct bytes *hold; /* keeps the payload, if the job does not */
+	char *stamp;        /* `to` of a presence that is sent to many */
+	TAILQ_ENTRY(delivery) in_outbox, of_target, of_owner;
+};
+
+/* An item of a cached roster. */
+struct contact {
+	struct store_roster_item item;
+	TAILQ_ENTRY(contact) next;
+};
+
+TAILQ_HEAD(contact_list, contact);
+
+/* What a client wants with an item of its roster; borrowed. */
+struct roster_change {
+	struct address contact; /* bare */
+	const char *name, *groups;
+	bool remove;
+};
+
+/* Who is shown whose presence; `to` is put into the stanza. */
+struct showing {
+	struct login *target;
+	const struct login *about;
+	struct text to;
+};
+
+/* What is to be delivered. */
+struct dispatch {
+	struct login *target;
+	struct dkey key;
+	uint8_t kind;
+	struct text payload; /* borrowed from the job, if not from hold */
+	struct bytes *hold;
+	struct text stamp; /* absent: none */
+};
+
+enum job_fate {
+	FATE_OPEN,
+	FATE_STORING,  /* its command is in the log */
+	FATE_BOUNCING, /* an error goes back */
+};
+
+/* A frame that isn't finished. */
+struct job {
+	struct origin_state *origin;
+	struct up_frame f; /* borrows from raw */
+	struct address to; /* of f.to */
+	uint8_t stage;     /* the kind's own */
+	uint8_t fate;      /* enum job_fate */
+	bool cancelled;
+	bool applied;      /* its command was */
+	int code;          /* what its command came to */
+	uint64_t seq;      /* event that it depends on */
+	uint64_t rival;    /* newest session that it had kicked */
+	struct plan *plan; /* of a roster change */
+	/* Rule 6: earlier and later unfinished frames of the same session to
+	 * the same bare address. */
+	struct job *ahead, *behind;
+	bool in_lane;
+	size_t lane_len;
+	const char *lane; /* key of router.lanes, in the newest of a lane */
+	struct delivery_list deliveries;
+	size_t pending; /* not accepted yet */
+	struct delivery first;
+	struct mirror_wait mirror;
+	struct job_list *on; /* waits on; NULL: nothing */
+	TAILQ_ENTRY(job) waiting, running;
+	bool queued;
+	char raw[]; /* the message, then the lane's key */
+};
+
+/* ---- the router -------------------------------------------------------- */
+
+struct mirror_node {
+	uint32_t node;
+	bool up;
+	uint64_t acked;
+	TAILQ_ENTRY(mirror_node) next;
+};
+
+struct router {
+	struct router_config cfg;
+	struct router_env env;
+	char *domain, *version;
+	uint32_t *voters;
+	struct directory *directory;
+	uint64_t now, started;
+	uint64_t base; /* rule 8: this much must be at a majority first */
+	bool complete; /* rule 8: the directory it began with */
+	bool settled;  /* every node has announced or is given up */
+	bool grace_over;
+	uint64_t next_prune;
+
+	struct map edges;
+	TAILQ_HEAD(edge_list, edge_state) edge_order;
+	struct map origins;
+	struct origin_state *recent; /* that was looked for */
+	TAILQ_HEAD(origin_list, origin_state) origin_order;
+	struct map sessions;
+	struct map users;
+	struct map components;
+	TAILQ_HEAD(component_list, component) component_order;
+	struct map lanes;
+	struct map deliveries;
+	struct map rows; /* struct handed, by row id */
+	TAILQ_HEAD(handed_list, handed) to_delete;
+	bool deleting; /* a command that deletes rows is in the log */
+
+	TAILQ_HEAD(mirror_list, mirror_node) mirrors;
+	TAILQ_HEAD(mirror_wait_list, mirror_wait) mirror_waits;
+	uint64_t at_majority; /* newest event that is */
+
+	struct job_list run;
+	TAILQ_HEAD(user_list, user) touched;
+	struct job_list unsettled; /* rule 9: wait for settled, or grace */
+	struct buf out, scratch;
+};
+
+/* ---- by file ----------------------------------------------------------- */
+
+/* job.c */
+int job_receive(struct router *r, struct edge_state *edge, struct cursor *c);
+void job_wake(struct router *r, struct job *job);
+void job_wake_all(struct router *r, struct job_list *list);
+bool job_wait(struct job *job, struct job_list *list); /* always false */
+bool job_wait_majority(struct router *r, struct job *job, uint64_t seq);
+void job_leave_lane(struct router *r, struct job *job);
+void job_free(struct router *r, struct job *job);
+void router_run(struct router *r);
+
+/* The steps of a job: true when all is done. */
+typedef bool (*job_step)(struct router *r, struct job *job);
+bool bind_step(struct router *r, struct job *job);      /* login.c */
+bool unbind_step(struct router *r, struct job *job);    /* login.c */
+bool message_step(struct router *r, struct job *job);   /* message.c */
+bool iq_to_session(struct router *r, struct job *job);  /* message.c */
+bool presence_step(struct router *r, struct job *job);  /* presence.c */
+bool subscribe_step(struct router *r, struct job *job); /* subscribe.c */
+bool iq_step(struct router *r, struct job *job);        /* iq.c */
+
+/* delivery.c */
+struct dkey dkey_frame(const struct job *job);
+struct dkey dkey_told(const struct job *job, const struct sid *about);
+struct dkey dkey_numbered(
+    const struct job *job, uint32_t kind, uint64_t version);
+struct dkey dkey_gone(const struct sid *about, uint64_t num);
+void job_deliver(struct router *r, struct job *job, const struct dispatch *w);
+void end_deliver(
+    struct router *r, struct login *ending, const struct dispatch *w);
+struct delivery *row_deliver(
+    struct router *r, struct handed *row, const struct dispatch *w);
+struct delivery *delivery_find(struct router *r, const struct delivery_id *id);
+void delivery_send(struct router *r, struct delivery *d);
+void delivery_accepted(struct router *r, struct delivery *d);
+void delivery_drop(struct router *r, struct delivery *d); /* tells the owner */
+void delivery_free(struct router *r, struct delivery *d); /* tells nobody */
+void edge_send(struct router *r, struct edge_state *edge);
+void forget_everywhere(struct router *r, const struct dkey *key);
+
+/* edges.c */
+struct edge_state *edge_get(struct router *r, uint32_t node, uint32_t edge);
+void edge_forget(struct router *r, struct edge_state *e);
+void edges_expire(struct router *r);
+void edges_check_settled(struct router *r);
+
+/* origin.c */
+struct origin_state *origin_find(struct router *r, const struct origin *id);
+struct origin_state *origin_get(struct router *r, const struct origin *id);
+void origin_free(struct router *r, struct origin_state *o);
+void origin_end(struct router *r, struct origin_state *o);
+void origins_settle(struct router *r);
+void origins_prune(struct router *r);
+int origin_set_low(struct origin_state *o, uint64_t low);
+int origin_reserve(struct origin_state *o, uint64_t num);
+struct slot *origin_slot(struct origin_state *o, uint64_t num);
+void report_add(struct router *r, const struct up_report *m);
+bool report_any(const struct job *job);
+bool report_has(const struct job *job, const struct delivery_id *id);
+bool report_later(const struct job *job, const struct sid *target);
+
+/* login.c */
+struct login *login_find(struct router *r, const struct sid *sid);
+void login_adopt(struct router *r, struct entry *e);
+void login_shown(
+    struct router *r, struct edge_state *edge, const struct up_session *m);
+void login_relinked(struct router *r, struct login *s);
+void login_refused(struct router *r, struct login *s);
+void login_kick(
+    struct router *r, struct login *s, const char *condition, const char *text);
+void login_set_presence(struct login *s, struct bytes *presence);
+void login_end(struct router *r, struct login *s, struct text farewell);
+void login_told_end(struct router *r, struct login *s);
+void login_mirrored(struct router *r, struct login *s);
+void login_free(struct router *r, struct login *s);
+bool login_is_there(const struct login *s);
+bool login_is_live(const struct login *s);
+bool login_is_available(const struct login *s);
+bool login_takes_messages(const struct login *s);
+bool login_is_owed(struct router *r, const struct dkey *gone);
+void bind_received(struct router *r, struct edge_state *edge, struct job *job);
+
+/* registry.c */
+void address_read(const struct router *r, struct text jid, struct address *a);
+bool address_exists(struct router *r, const struct address *a);
+struct user *user_find(struct router *r, struct text bare);
+struct user *user_get(struct router *r, const struct address *a);
+void user_touch(struct router *r, struct user *u);
+void user_release(struct router *r, struct user *u);
+void user_free(struct router *r, struct user *u);
+bool user_is_binding(const struct user *u);
+struct login *user_session(const struct user *u, struct text full);
+struct login *component_session(struct router *r, struct text domain);
+void components_load(struct router *r);
+void components_free(struct router *r);
+
+/* mirror.c */
+uint64_t mirror_event(struct router *r);
+bool mirror_has(const struct router *r, uint64_t seq);
+void mirror_wait_add(struct router *r, struct mirror_wait *w, uint64_t seq);
+void mirror_wait_remove(struct router *r, struct mirror_wait *w);
+void mirror_run(struct router *r);
+
+/* presence.c */
+int8_t presence_priority(const struct bytes *presence);
+void presence_stamp(struct buf *b, struct text stanza, struct text to);
+void presence_write(
+    struct buf *b, const char *type, struct text from, struct text to);
+void presence_farewell(struct router *r, struct login *s);
+
+/* roster.c */
+void roster_free(struct roster *roster);
+const struct contact_list *roster_contacts(struct router *r, struct user *u);
+size_t roster_count(struct router *r, struct user *u);
+const struct store_roster_item *roster_item(
+    struct router *r, struct user *u, struct text bare);
+bool roster_allows(struct router *r, struct user *u, struct text bare);
+void roster_applied(struct router *r, const struct store_event *event);
+void roster_write(
+    struct router *r, struct user *u, const char *known, struct buf *b);
+void roster_push(struct router *r, struct job *job, struct user *u,
+    const char *contact, uint64_t side);
+
+/* subscribe.c */
+enum stanza_error plan_roster(struct router *r, struct job *job,
+    const struct roster_change *change, bool *wait);
+bool plan_step(struct router *r, struct job *job);
+void plan_free(struct router *r, struct job *job);
+
+/* offline.c */
+void offline_store(struct router *r, struct job *job);
+void offline_stored(struct router *r, struct user *u);
+bool offline_is_waiting(struct router *r, struct user *u);
+void offline_hand_out(struct router *r, struct user *u);
+void offline_accepted(struct router *r, struct handed *h);
+void offline_dropped(struct router *r, struct handed *h);
+void offline_reported(struct router *r, uint64_t row);
+void offline_deleted(struct router *r, const struct store_event *event);
+void offline_free(struct router *r);
+
+/* reply.c */
+bool bounce(
+    struct router *r, struct job *job, enum stanza_error e, const char *text);
+void reply_iq(struct router *r, struct job *job, const struct buf *payload,
+    enum deliver_kind kind);
+void job_deliver_bytes(struct router *r, struct job *job, struct login *target,
+    const struct buf *stanza);
+
+/* What answers an IQ, a file each (iq.c has the table): 0, or what is wrong;
+ * with *wait it is to be called again. */
+typedef enum stanza_error (*iq_handle_fn)(
+    struct router *r, struct job *job, const struct xml *child, bool *wait);
+enum stanza_error roster_get(
+    struct router *r, struct job *job, const struct xml *query, bool *wait);
+enum stanza_error roster_set(
+    struct router *r, struct job *job, const struct xml *query, bool *wait);
+enum stanza_error session_set(
+    struct router *r, struct job *job, const struct xml *session, bool *wait);
+enum stanza_error disco_info(
+    struct router *r, struct job *job, const struct xml *query, bool *wait);
+enum stanza_error disco_items(
+    struct router *r, struct job *job, const struct xml *query, bool *wait);
+enum stanza_error version_get(
+    struct router *r, struct job *job, const struct xml *query, bool *wait);
+enum stanza_error ping_get(
+    struct router *r, struct job *job, const struct xml *ping, bool *wait);
+const char *iq_feature(size_t index);
+
+#endif

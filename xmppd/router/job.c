@@ -1,0 +1,313 @@
+/*
+ * Jobs: frames that aren't finished, and the loop that takes their steps.
+ *
+ * A job runs when it is new or was woken. Its step returns true when all that
+ * came of the frame is done; it is then acknowledged, and remembered until the
+ * edge's low-water mark has passed it. A step that cannot go on puts the job on
+ * a list (job_wait()) before it returns false.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/result.h"
+#include "common/xmalloc.h"
+#include "xmppd/router/core.h"
+
+static const job_step steps[] = {
+	[FRAME_BIND] = bind_step,
+	[FRAME_UNBIND] = unbind_step,
+	[FRAME_MESSAGE] = message_step,
+	[FRAME_PRESENCE] = presence_step,
+	[FRAME_IQ] = iq_step,
+};
+
+/* ---- waiting and waking ------------------------------------------------ */
+
+static void
+job_unwait(struct job *job)
+{
+	if (job->on == NULL)
+		return;
+	TAILQ_REMOVE(job->on, job, waiting);
+	job->on = NULL;
+}
+
+/* Always false, so that a step can return it. */
+bool
+job_wait(struct job *job, struct job_list *list)
+{
+	job_unwait(job);
+	job->on = list;
+	TAILQ_INSERT_TAIL(list, job, waiting);
+	return false;
+}
+
+/* Whether the event is at a majority; if not, the job is woken when it is. */
+bool
+job_wait_majority(struct router *r, struct job *job, uint64_t seq)
+{
+	if (mirror_has(r, seq))
+		return true;
+	mirror_wait_add(r, &job->mirror, seq);
+	return false;
+}
+
+void
+job_wake(struct router *r, struct job *job)
+{
+	if (job->queued)
+		return;
+	job_unwait(job);
+	job->queued = true;
+	TAILQ_INSERT_TAIL(&r->run, job, running);
+}
+
+void
+job_wake_all(struct router *r, struct job_list *list)
+{
+	struct job *job;
+
+	while ((job = TAILQ_FIRST(list)) != NULL)
+		job_wake(r, job);
+}
+
+/* ---- lanes ------------------------------------------------------------- */
+
+/*
+ * Rule 6 of delivery(7): a frame waits for every earlier unfinished frame of
+ * the same session to the same bare address, and for nothing else. Those of a
+ * lane are threaded; the map leads to the newest, whose key it uses. What has
+ * no address (presence to all) has a lane of its own.
+ */
+static void
+lane_enter(struct router *r, struct job *job)
+{
+	struct job *ahead;
+
+	job->in_lane = true;
+	ahead = map_put(&r->lanes, job->lane, job->lane_len, job);
+	if (ahead == NULL)
+		return;
+	job->ahead = ahead;
+	ahead->behind = job;
+}
+
+void
+job_leave_lane(struct router *r, struct job *job)
+{
+	if (!job->in_lane)
+		return;
+	job->in_lane = false;
+	if (job->behind != NULL) {
+		job->behind->ahead = job->ahead;
+		if (job->ahead == NULL)
+			job_wake(r, job->behind);
+	} else if (job->ahead != NULL) {
+		map_put(&r->lanes, job->ahead->lane, job->ahead->lane_len,
+		    job->ahead);
+	} else {
+		map_remove(&r->lanes, job->lane, job->lane_len);
+	}
+	if (job->ahead != NULL)
+		job->ahead->behind = job->behind;
+	job->ahead = job->behind = NULL;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static bool
+has_lane(const struct up_frame *f)
+{
+	return f->kind == FRAME_MESSAGE || f->kind == FRAME_PRESENCE ||
+	    f->kind == FRAME_IQ;
+}
+
+/* Whether a frame holds what its kind needs. */
+static bool
+frame_is_whole(const struct up_frame *f)
+{
+	if (f->kind == FRAME_UNBIND)
+		return true;
+	if (f->to.data == NULL && f->kind != FRAME_PRESENCE)
+		return false;
+	if (f->to.data != NULL && f->to.len == 0)
+		return false;
+	if (f->kind == FRAME_BIND)
+		return true;
+	return f->payload.data != NULL && f->from.data != NULL;
+}
+
+/* A job with a copy of its message, and room for the key of its lane. */
+static struct job *
+job_new(const void *msg, size_t len, const struct up_frame *f)
+{
+	struct job *job =
+	    xmalloc(sizeof(*job) + len + sizeof(f->sid) + f->to.len);
+	struct cursor c;
+
+	memset(job, 0, sizeof(*job));
+	memcpy(job->raw, msg, len);
+	TAILQ_INIT(&job->deliveries);
+	job->mirror.job = job;
+	cursor_init(&c, job->raw, len);
+	up_frame_decode(&c, &job->f);
+	return job;
+}
+
+static void
+job_name_lane(struct job *job, size_t len)
+{
+	char *lane = job->raw + len;
+
+	memcpy(lane, &job->f.sid, sizeof(job->f.sid));
+	job->lane = lane;
+	job->lane_len = sizeof(job->f.sid);
+	if (job->to.bare.data == NULL)
+		return;
+	memcpy(lane + job->lane_len, job->to.bare.data, job->to.bare.len);
+	job->lane_len += job->to.bare.len;
+}
+
+void
+job_free(struct router *r, struct job *job)
+{
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&job->deliveries)) != NULL)
+		delivery_free(r, d);
+	if (job->queued)
+		TAILQ_REMOVE(&r->run, job, running);
+	job_unwait(job);
+	mirror_wait_remove(r, &job->mirror);
+	plan_free(r, job);
+	free(job);
+}
+
+static void
+job_ack(struct router *r, const struct origin_state *o, uint64_t num)
+{
+	struct edge_state *edge = edge_get(r, o->id.node, o->id.edge);
+	const struct down_ack m = { o->id, num };
+
+	if (!edge->ready || edge->origin != o)
+		return;
+	down_ack_encode(&r->out, r->cfg.term, &m);
+	edge_send(r, edge);
+}
+
+static void
+job_finish(struct router *r, struct job *job)
+{
+	struct origin_state *o = job->origin;
+	struct slot *slot = origin_slot(o, job->f.num);
+
+	slot->job = NULL;
+	slot->finished = true;
+	o->busy--;
+	job_ack(r, o, job->f.num);
+	job_leave_lane(r, job);
+	job_free(r, job);
+	if (o->ended && o->busy == 0)
+		origin_free(r, o);
+}
+
+/* ---- frames come in ---------------------------------------------------- */
+
+/* Notes the frame's number: 1 if it is new, 0 if it is known, or RES_INVALID.
+ */
+static int
+job_register(struct router *r, struct job *job)
+{
+	struct origin_state *o = job->origin;
+	struct slot *slot;
+	int rv;
+
+	rv = origin_set_low(o, job->f.low);
+	if (rv != RES_OK || job->f.num < o->low)
+		return rv;
+	rv = origin_reserve(o, job->f.num);
+	if (rv != RES_OK)
+		return rv;
+	slot = origin_slot(o, job->f.num);
+	if (slot->finished)
+		job_ack(r, o, job->f.num);
+	if (slot->finished || slot->job != NULL)
+		return 0;
+	slot->job = job;
+	o->busy++;
+	return 1;
+}
+
+int
+job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
+{
+	const void *msg = c->p;
+	size_t len = cursor_left(c);
+	struct up_frame f;
+	struct job *job;
+	int rv;
+
+	if (up_frame_decode(c, &f) != RES_OK || !frame_is_whole(&f) ||
+	    f.sid.node != edge->id.node || f.sid.edge != edge->id.edge)
+		return RES_INVALID;
+	job = job_new(msg, len, &f);
+	job->origin = edge->origin;
+	rv = job_register(r, job);
+	if (rv != 1) {
+		free(job);
+		return rv;
+	}
+	if (f.to.data != NULL)
+		address_read(r, job->f.to, &job->to);
+	if (has_lane(&f)) {
+		job_name_lane(job, len);
+		lane_enter(r, job);
+	}
+	if (f.kind == FRAME_BIND)
+		bind_received(r, edge, job);
+	job_wake(r, job);
+	return RES_OK;
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
+static void
+job_run(struct router *r, struct job *job)
+{
+	if (job->ahead != NULL)
+		return;
+	job_unwait(job);
+	if (steps[job->f.kind](r, job))
+		job_finish(r, job);
+}
+
+static void
+user_run(struct router *r, struct user *u)
+{
+	job_wake_all(r, &u->waiting);
+	offline_hand_out(r, u);
+	user_release(r, u);
+}
+
+/* Takes steps until nothing is left that was woken. */
+void
+router_run(struct router *r)
+{
+	struct job *job;
+	struct user *u;
+
+	for (;;) {
+		mirror_run(r);
+		if ((job = TAILQ_FIRST(&r->run)) != NULL) {
+			TAILQ_REMOVE(&r->run, job, running);
+			job->queued = false;
+			job_run(r, job);
+		} else if ((u = TAILQ_FIRST(&r->touched)) != NULL) {
+			TAILQ_REMOVE(&r->touched, u, next_touched);
+			u->touched = false;
+			user_run(r, u);
+		} else {
+			return;
+		}
+	}
+}

@@ -1,0 +1,562 @@
+/*
+ * Sessions: how they begin and end (rules 3, 4, 8 to 10 of delivery(7)).
+ *
+ *   bind -> the address is free -> in the directory -> at a majority: it
+ * counts, and the result goes out -> accepted: done bind, address in use -> the
+ * old session is kicked; its end is waited for unbind, missing from an
+ * announcement, given up -> those who had to know are told -> out of the
+ * directory -> at a majority: forgotten
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/result.h"
+#include "common/xmalloc.h"
+#include "xmppd/router/core.h"
+
+#define USER_SESSIONS_MAX 100
+
+enum bind_stage { BIND_ADDRESS, BIND_MIRROR, BIND_RESULT };
+
+/* ---- what may be asked ------------------------------------------------- */
+
+struct login *
+login_find(struct router *r, const struct sid *sid)
+{
+	return map_find(&r->sessions, sid, sizeof(*sid));
+}
+
+/* Rule 8: it counts, on a node that is heard from or not. One that its edge
+ * has said to be gone is no target any more. */
+bool
+login_is_there(const struct login *s)
+{
+	return s != NULL && s->state == SESSION_BOUND && !s->refused;
+}
+
+/* Rule 9: a session that isn't live is held. */
+bool
+login_is_live(const struct login *s)
+{
+	return s->edge->ready;
+}
+
+bool
+login_is_available(const struct login *s)
+{
+	return login_is_there(s) && s->presence != NULL;
+}
+
+/* Whether messages to the bare address go to it: not with a negative priority
+ * (RFC 6121, 8.5.2.1.1). */
+bool
+login_takes_messages(const struct login *s)
+{
+	return login_is_available(s) && s->priority >= 0;
+}
+
+/* Rule 3: whether what is named so may still be sent to somebody. */
+bool
+login_is_owed(struct router *r, const struct dkey *key)
+{
+	const struct login *s = login_find(r, &key->about);
+
+	if (s == NULL || s->state < SESSION_BINDING)
+		return false;
+	return dkey_equal(key, &s->gone) || key->num == 0 ||
+	    (s->entry != NULL && s->entry->leaving == key->num);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static struct login *
+login_new(struct router *r, struct edge_state *edge, const struct sid *sid,
+    uint8_t kind)
+{
+	struct login *s = xcalloc(1, sizeof(*s));
+
+	s->sid = *sid;
+	s->kind = kind;
+	s->edge = edge;
+	s->mirror.session = s;
+	TAILQ_INIT(&s->waiters);
+	TAILQ_INIT(&s->deliveries);
+	map_put(&r->sessions, &s->sid, sizeof(s->sid), s);
+	TAILQ_INSERT_TAIL(&edge->sessions, s, of_edge);
+	return s;
+}
+
+static void
+login_drop_deliveries(struct router *r, struct login *s)
+{
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&s->deliveries)) != NULL)
+		delivery_drop(r, d);
+}
+
+void
+login_free(struct router *r, struct login *s)
+{
+	login_drop_deliveries(r, s);
+	job_wake_all(r, &s->waiters);
+	mirror_wait_remove(r, &s->mirror);
+	if (s->user != NULL) {
+		if (s->state < SESSION_BINDING)
+			s->user->binding--;
+		else
+			TAILQ_REMOVE(&s->user->sessions, s, of_user);
+		user_touch(r, s->user);
+	}
+	TAILQ_REMOVE(&s->edge->sessions, s, of_edge);
+	map_remove(&r->sessions, &s->sid, sizeof(s->sid));
+	bytes_unref(s->presence);
+	bytes_unref(s->farewell);
+	free(s->full);
+	free(s);
+}
+
+/* The session that waited for an address has it. */
+static void
+login_attach(struct router *r, struct login *s, struct entry *e)
+{
+	struct address a;
+
+	address_read(r, text_of(e->full), &a);
+	s->entry = e;
+	s->full = xstrdup(e->full);
+	if (s->user != NULL)
+		s->user->binding--;
+	s->user = user_get(r, &a);
+	TAILQ_INSERT_TAIL(&s->user->sessions, s, of_user);
+}
+
+/* A session of the directory that a new leader begins with. */
+void
+login_adopt(struct router *r, struct entry *e)
+{
+	struct edge_state *edge = edge_get(r, e->sid.node, e->sid.edge);
+	struct login *s = login_new(r, edge, &e->sid, e->kind);
+
+	s->state = SESSION_BOUND;
+	login_attach(r, s, e);
+	login_set_presence(s, e->presence);
+}
+
+/* What is at a majority of its broadcast presence. */
+void
+login_set_presence(struct login *s, struct bytes *presence)
+{
+	bytes_ref(presence);
+	bytes_unref(s->presence);
+	s->presence = presence;
+	s->priority = presence == NULL ? 0 : presence_priority(presence);
+}
+
+static void
+login_counts(struct router *r, struct login *s)
+{
+	s->state = SESSION_BOUND;
+	job_wake_all(r, &s->waiters);
+	user_touch(r, s->user);
+}
+
+/* It goes into the directory. */
+static uint64_t
+login_enter(
+    struct router *r, struct login *s, struct text full, struct text presence)
+{
+	struct entry e;
+
+	memset(&e, 0, sizeof(e));
+	TAILQ_INIT(&e.directed);
+	e.sid = s->sid;
+	e.origin = s->edge->origin->id;
+	e.kind = s->kind;
+	e.full = text_dup(full);
+	if (presence.data != NULL)
+		e.presence = bytes_new(presence.data, presence.len);
+	directory_bind(r->directory, &r->out, &e);
+	free(e.full);
+	bytes_unref(e.presence);
+	login_attach(r, s, directory_find(r->directory, &s->sid));
+	s->state = SESSION_BINDING;
+	return mirror_event(r);
+}
+
+/* ---- kicks ------------------------------------------------------------- */
+
+static void
+kick_send(struct router *r, const struct login *s, const char *text)
+{
+	const struct down_kick m = { s->sid, text_of(s->kick), text_of(text) };
+
+	if (!s->edge->ready)
+		return;
+	down_kick_encode(&r->out, r->cfg.term, &m);
+	edge_send(r, s->edge);
+}
+
+void
+login_kick(
+    struct router *r, struct login *s, const char *condition, const char *text)
+{
+	s->kick = stream_error_name(stream_error_find(condition));
+	s->kicked = r->now;
+	kick_send(r, s, text);
+}
+
+void
+router_kick(struct router *r, const char *bare, const char *condition,
+    const char *text, uint64_t now)
+{
+	struct user *u = user_find(r, text_of(bare));
+	struct login *s;
+
+	r->now = now;
+	if (u == NULL)
+		return;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		login_kick(r, s, condition, text);
+	router_run(r);
+}
+
+/* ---- announced --------------------------------------------------------- */
+
+/*
+ * Without a complete directory a session that its edge announces as bound is
+ * taken at its edge's word. With one, a leader has ended it: it was given up,
+ * or a component that was superseded; its edge is told.
+ */
+static void
+login_unknown(struct router *r, struct login *s, const struct up_session *m)
+{
+	struct user *u;
+	struct address a;
+
+	address_read(r, m->full, &a);
+	u = user_find(r, a.kind == ADDRESS_USER ? a.bare : a.domain);
+	if (r->complete || user_session(u, m->full) != NULL ||
+	    a.kind == ADDRESS_FOREIGN) {
+		s->kick = stream_error_name(STREAM_CONFLICT);
+		return;
+	}
+	s->told = true;
+	mirror_wait_add(r, &s->mirror, login_enter(r, s, m->full, m->presence));
+}
+
+void
+login_shown(
+    struct router *r, struct edge_state *edge, const struct up_session *m)
+{
+	struct login *s = login_find(r, &m->sid);
+
+	if (s == NULL) {
+		s = login_new(r, edge, &m->sid, m->kind);
+		if (m->bound)
+			login_unknown(r, s, m);
+	}
+	s->shown = true;
+	s->told |= m->bound;
+	s->interested |= m->interested;
+}
+
+/* Rule 10: a kick is repeated after a relink. An account may have been deleted
+ * while there was no leader. */
+void
+login_relinked(struct router *r, struct login *s)
+{
+	struct address a;
+
+	if (s->entry != NULL && s->kind == SESSION_CLIENT) {
+		address_read(r, text_of(s->full), &a);
+		if (!address_exists(r, &a))
+			s->kick = stream_error_name(STREAM_NOT_AUTHORIZED);
+	}
+	if (s->kick != NULL)
+		kick_send(r, s, NULL);
+	if (s->user != NULL)
+		user_touch(r, s->user);
+}
+
+void
+login_refused(struct router *r, struct login *s)
+{
+	s->refused = true;
+	if (s->user != NULL)
+		user_touch(r, s->user);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static struct bytes *
+farewell_new(const struct login *s, struct text given)
+{
+	struct buf b = { 0 };
+	struct bytes *bytes;
+
+	if (given.data != NULL && given.len > 9 &&
+	    memcmp(given.data, "<presence", 9) == 0)
+		return bytes_new(given.data, given.len);
+	buf_add_str(&b, "<presence");
+	xml_add_attr(&b, "from", s->full);
+	buf_add_str(&b, " type='unavailable'/>");
+	bytes = bytes_new(b.data, b.len);
+	buf_clear(&b);
+	return bytes;
+}
+
+/* All who had to be told have been: it leaves the directory. */
+static void
+login_leave(struct router *r, struct login *s)
+{
+	s->entry = NULL;
+	directory_end(r->directory, &r->out, &s->sid);
+	mirror_wait_add(r, &s->mirror, mirror_event(r));
+}
+
+void
+login_told_end(struct router *r, struct login *s)
+{
+	s->ending--;
+	if (s->ending == 0)
+		login_leave(r, s);
+}
+
+/*
+ * Rule 3: the end of a session bears its own id, whatever caused it. It is done
+ * when all targets have accepted and the unbind is at a majority.
+ */
+void
+login_end(struct router *r, struct login *s, struct text farewell)
+{
+	if (s->state == SESSION_ENDING)
+		return;
+	if (s->bind != NULL) {
+		s->bind->cancelled = true;
+		job_wake(r, s->bind);
+	}
+	if (s->state < SESSION_BINDING) {
+		login_free(r, s);
+		return;
+	}
+	mirror_wait_remove(r, &s->mirror);
+	s->state = SESSION_ENDING;
+	s->gone = dkey_gone(&s->sid, s->entry->leaving);
+	s->farewell = farewell_new(s, farewell);
+	job_wake_all(r, &s->waiters);
+	user_touch(r, s->user);
+	login_drop_deliveries(r, s);
+	s->ending = 1; /* this call's own, so that it can't end meanwhile */
+	presence_farewell(r, s);
+	login_told_end(r, s);
+}
+
+/* The event that it waited for is at a majority. */
+void
+login_mirrored(struct router *r, struct login *s)
+{
+	if (s->state == SESSION_BINDING) {
+		login_set_presence(s, s->entry->presence);
+		login_counts(r, s);
+		return;
+	}
+	forget_everywhere(r, &s->gone);
+	login_free(r, s);
+}
+
+bool
+unbind_step(struct router *r, struct job *job)
+{
+	struct login *s = login_find(r, &job->f.sid);
+
+	if (s != NULL)
+		login_end(r, s, job->f.payload);
+	s = login_find(r, &job->f.sid);
+	return s == NULL || job_wait(job, &s->waiters);
+}
+
+/* ---- the beginning ----------------------------------------------------- */
+
+/*
+ * Rules 4 and 5: a bind that is sent again belongs to a session which was just
+ * announced, or it has no effect (stale_bind).
+ */
+void
+bind_received(struct router *r, struct edge_state *edge, struct job *job)
+{
+	struct login *s = login_find(r, &job->f.sid);
+
+	if (s == NULL && !job->f.resent)
+		s = login_new(r, edge, &job->f.sid, job->f.session_kind);
+	if (s == NULL || s->bind != NULL || s->state == SESSION_ENDING)
+		return;
+	s->bind = job;
+	job->seq = s->mirror.seq;
+	if (s->state != SESSION_EXPECTED)
+		return;
+	s->state = SESSION_WAITING;
+	if (job->to.kind == ADDRESS_FOREIGN)
+		return;
+	s->user = user_get(r, &job->to);
+	s->user->binding++;
+}
+
+/* Whether who logged in may have the address; if not, the condition. */
+static const char *
+bind_refusal(struct router *r, const struct job *job)
+{
+	struct scram_keys keys;
+	char version[24];
+	char *local;
+	int rv;
+
+	if (job->f.session_kind == SESSION_COMPONENT)
+		return job->to.kind == ADDRESS_COMPONENT &&
+			text_equal(job->to.full, job->to.domain)
+		    ? NULL
+		    : "not-authorized";
+	if (job->to.kind != ADDRESS_USER || job->to.resource.data == NULL)
+		return "jid-malformed";
+	local = text_dup(job->to.local);
+	rv = store_account_keys(r->env.store, local, &keys);
+	free(local);
+	snprintf(
+	    version, sizeof(version), "%llu", (unsigned long long)keys.version);
+	/* The account was deleted, or made anew, since the login. */
+	if (rv != RES_OK || !text_is(job->f.payload, version))
+		return "not-authorized";
+	return NULL;
+}
+
+static bool
+bind_refuse(
+    struct router *r, struct job *job, struct login *s, const char *condition)
+{
+	struct dispatch w = { .target = s, .kind = DELIVER_REFUSED };
+
+	log_info("router: %.*s: bind refused: %s", (int)job->f.to.len,
+	    job->f.to.data, condition);
+	job->fate = FATE_BOUNCING;
+	w.key = dkey_frame(job);
+	w.payload = text_of(condition);
+	job_deliver(r, job, &w);
+	return false;
+}
+
+/*
+ * Rule 10, but for components: the holder of the secret says that the old
+ * session is gone, and a Call Bridge whose server died has to be logged in
+ * elsewhere within a second. So a component's old session that can't answer, or
+ * hasn't answered its kick for `grace`, is ended at once. What it had not
+ * accepted is done again for the new one; what it had is done. So nothing is
+ * lost, and nothing is delivered twice but to a session on a server which had
+ * failed.
+ */
+static bool
+may_supersede(const struct router *r, const struct login *rival)
+{
+	return rival->kind == SESSION_COMPONENT &&
+	    (!login_is_live(rival) ||
+		r->now - rival->kicked >= r->cfg.grace_ms);
+}
+
+/* Whether the address is free; rivals are kicked, for each new bind again. */
+static bool
+address_is_free(struct router *r, struct job *job, const struct login *s)
+{
+	const struct text none = { NULL, 0 };
+	struct login *rival, *next;
+	bool is_free = true;
+
+	for (rival = TAILQ_FIRST(&s->user->sessions); rival != NULL;
+	     rival = next) {
+		next = TAILQ_NEXT(rival, of_user);
+		if (!text_is(job->f.to, rival->full))
+			continue;
+		if (rival->state != SESSION_ENDING &&
+		    job->rival != rival->sid.id) {
+			job->rival = rival->sid.id;
+			login_kick(r, rival, "conflict", NULL);
+		}
+		if (rival->state != SESSION_ENDING && may_supersede(r, rival))
+			login_end(r, rival, none);
+		if (rival->state != SESSION_ENDING ||
+		    rival->kind == SESSION_CLIENT)
+			is_free = false;
+	}
+	return is_free;
+}
+
+static size_t
+user_session_count(const struct user *u)
+{
+	const struct login *s;
+	size_t count = 0;
+
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		count++;
+	return count;
+}
+
+static bool
+bind_address(struct router *r, struct job *job, struct login *s)
+{
+	const struct text none = { NULL, 0 };
+	const char *refusal = bind_refusal(r, job);
+
+	if (refusal != NULL)
+		return bind_refuse(r, job, s, refusal);
+	/* Rule 9: without a complete directory nothing is bound anew. */
+	if (!r->complete && !r->settled)
+		return job_wait(job, &r->unsettled);
+	if (!address_is_free(r, job, s))
+		return job_wait(job, &s->user->waiting);
+	if (user_session_count(s->user) >= USER_SESSIONS_MAX)
+		return bind_refuse(r, job, s, "resource-constraint");
+	job->seq = login_enter(r, s, job->f.to, none);
+	job->stage = BIND_MIRROR;
+	return true;
+}
+
+static void
+bind_result(struct router *r, struct job *job, struct login *s)
+{
+	struct dispatch w = { .target = s, .kind = DELIVER_BOUND };
+
+	if (s->state == SESSION_BINDING)
+		login_counts(r, s);
+	w.key = dkey_frame(job);
+	w.payload = job->f.to;
+	job_deliver(r, job, &w);
+	job->stage = BIND_RESULT;
+}
+
+bool
+bind_step(struct router *r, struct job *job)
+{
+	struct login *s = login_find(r, &job->f.sid);
+
+	if (job->cancelled || s == NULL || s->bind != job)
+		return true;
+	if (job->fate == FATE_BOUNCING) {
+		if (job->pending > 0)
+			return false;
+		login_free(r, s);
+		return true;
+	}
+	if (job->stage == BIND_ADDRESS && s->state == SESSION_WAITING &&
+	    !bind_address(r, job, s))
+		return false;
+	if (job->stage != BIND_RESULT) {
+		if (!job_wait_majority(r, job, job->seq))
+			return false;
+		bind_result(r, job, s);
+	}
+	if (job->pending > 0)
+		return false;
+	s->bind = NULL;
+	return true;
+}

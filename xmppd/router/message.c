@@ -1,0 +1,291 @@
+/*
+ * Messages, and IQs to a full address: which sessions they go to, or what
+ * becomes of them instead (RFC 6121, 8.5).
+ *
+ *   delivered: to each session it is for, done when all have accepted
+ *   stored: nobody is there to take it (offline.c)
+ *   bounced: an error to the sender; dropped: what nobody answers
+ *   waits: for a held session, or behind stored messages, or for a new leader
+ *     to know what was accepted under the old one (rules 7 and 9)
+ */
+#include <string.h>
+
+#include "xmppd/router/core.h"
+
+/* What is done with a message that no session is there for. */
+enum fallback { F_DROP, F_BOUNCE, F_STORE };
+
+/* RFC 6121, 8.5.4: silence is avoided where an error is allowed as well. */
+static const struct {
+	bool deliver_bare; /* to a bare address with somebody there */
+	bool like_bare;    /* to a full one that isn't there: as if bare */
+	uint8_t no_account, bare, full;
+} fates[] = {
+	[TYPE_NONE] = { true, false, F_BOUNCE, F_STORE, F_BOUNCE },
+	[TYPE_NORMAL] = { true, false, F_BOUNCE, F_STORE, F_BOUNCE },
+	[TYPE_CHAT] = { true, true, F_BOUNCE, F_STORE, F_STORE },
+	[TYPE_GROUPCHAT] = { false, false, F_BOUNCE, F_BOUNCE, F_BOUNCE },
+	[TYPE_HEADLINE] = { true, false, F_BOUNCE, F_DROP, F_DROP },
+	[TYPE_ERROR] = { false, false, F_DROP, F_DROP, F_DROP },
+};
+
+/* ---- rules ------------------------------------------------------------- */
+
+/*
+ * Rule 9: a frame that is sent again waits until every node has announced what
+ * it has accepted, or grace is over; but not one to a full address whose edge
+ * has announced. Without a complete directory all wait, as everybody is perhaps
+ * held.
+ */
+static bool
+must_wait(
+    const struct router *r, const struct job *job, const struct login *exact)
+{
+	if (!r->complete && !r->settled)
+		return true;
+	if (!job->f.resent || r->grace_over)
+		return false;
+	return exact == NULL || !login_is_live(exact);
+}
+
+/* Rule 5: done already, as far as this session is concerned. */
+static bool
+was_accepted(const struct job *job, const struct login *s)
+{
+	struct delivery_id id;
+
+	memset(&id, 0, sizeof(id));
+	id.key = dkey_frame(job);
+	id.sid = s->sid;
+	return report_has(job, &id) ||
+	    (job->f.kind == FRAME_MESSAGE && report_later(job, &s->sid));
+}
+
+static bool
+is_target(const struct job *job, const struct login *s)
+{
+	const struct delivery *d;
+
+	TAILQ_FOREACH(d, &job->deliveries, of_owner)
+		if (sid_equal(&d->id.sid, &s->sid))
+			return true;
+	return false;
+}
+
+static void
+deliver_to(struct router *r, struct job *job, struct login *s)
+{
+	struct dispatch w = { .target = s, .kind = DELIVER_STANZA };
+
+	if (job->f.kind == FRAME_MESSAGE)
+		w.kind = DELIVER_MESSAGE;
+	w.key = dkey_frame(job);
+	w.payload = job->f.payload;
+	job_deliver(r, job, &w);
+}
+
+/* ---- sessions ---------------------------------------------------------- */
+
+/* What looking at the sessions came to. */
+struct survey {
+	size_t there;    /* sessions that it is for */
+	size_t accepted; /* of them: have it, from an earlier leader */
+	size_t waiting;  /* of them: held, or behind stored messages */
+};
+
+static void
+survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
+{
+	v->there++;
+	if (is_target(job, s))
+		return;
+	if (was_accepted(job, s))
+		v->accepted++;
+	else if (!login_is_live(s) ||
+	    (job->f.kind == FRAME_MESSAGE && offline_is_waiting(r, s->user)))
+		v->waiting++;
+	else
+		deliver_to(r, job, s);
+}
+
+/*
+ * Delivers to those who can take it now. True when it is known what becomes of
+ * the frame: `v` tells; false: it waits, or is under way.
+ */
+static bool
+survey_settle(struct job *job, struct user *u, const struct survey *v)
+{
+	if (v->waiting > 0)
+		return job_wait(job, &u->waiting);
+	if (v->there > 0 || v->accepted > 0)
+		job->stage = 1; /* the targets are settled */
+	return true;
+}
+
+/* To one session. */
+static bool
+to_exact(struct router *r, struct job *job, struct login *s)
+{
+	struct survey v = { 0 };
+
+	survey_one(r, job, s, &v);
+	return survey_settle(job, s->user, &v) && job->pending == 0;
+}
+
+static bool
+bounce_or_drop(struct router *r, struct job *job, uint8_t fallback)
+{
+	if (fallback == F_DROP)
+		return true;
+	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+/* Nobody is there. Messages without a body aren't kept (XEP-0160, 3). */
+static bool
+to_nobody(struct router *r, struct job *job, uint8_t fallback)
+{
+	if (!address_exists(r, &job->to))
+		return bounce_or_drop(r, job, fates[job->f.type].no_account);
+	if (fallback != F_STORE)
+		return bounce_or_drop(r, job, fallback);
+	if (!(job->f.flags & FRAME_HAS_BODY))
+		return bounce_or_drop(r, job, F_BOUNCE);
+	offline_store(r, job);
+	return false;
+}
+
+static bool
+to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
+{
+	struct survey v = { 0 };
+	struct login *s;
+
+	if (u != NULL && fates[job->f.type].deliver_bare)
+		TAILQ_FOREACH(s, &u->sessions, of_user)
+			if (login_takes_messages(s))
+				survey_one(r, job, s, &v);
+	if (v.there > 0 && !survey_settle(job, u, &v))
+		return false;
+	if (v.there > 0 || report_any(job) || !TAILQ_EMPTY(&job->deliveries))
+		return job->pending == 0;
+	return to_nobody(r, job, fallback);
+}
+
+/* ---- kinds of address -------------------------------------------------- */
+
+static bool
+message_to_user(struct router *r, struct job *job)
+{
+	struct user *u = user_find(r, job->to.bare);
+	struct login *exact = NULL;
+
+	if (job->to.resource.data != NULL)
+		exact = user_session(u, job->to.full);
+	if (must_wait(r, job, exact))
+		return job_wait(job, &r->unsettled);
+	if (job->to.resource.data == NULL)
+		return to_bare(r, job, u, fates[job->f.type].bare);
+	/* Rule 5: one to a full address is done with any effect. */
+	if (report_any(job))
+		return true;
+	if (exact != NULL && TAILQ_EMPTY(&job->deliveries))
+		return to_exact(r, job, exact);
+	if (fates[job->f.type].like_bare)
+		return to_bare(r, job, u, fates[job->f.type].full);
+	return to_nobody(r, job, fates[job->f.type].full);
+}
+
+/* A component that is logging in anew is waited for. */
+static bool
+to_component(struct router *r, struct job *job)
+{
+	struct login *s = component_session(r, job->to.domain);
+	struct user *u = user_find(r, job->to.domain);
+
+	if (must_wait(r, job, s))
+		return job_wait(job, &r->unsettled);
+	if (report_any(job))
+		return true;
+	if (s != NULL)
+		return to_exact(r, job, s);
+	if (u != NULL && user_is_binding(u))
+		return job_wait(job, &u->waiting);
+	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+static bool
+message_route(struct router *r, struct job *job)
+{
+	switch ((enum address_kind)job->to.kind) {
+	case ADDRESS_USER:
+		return message_to_user(r, job);
+	case ADDRESS_COMPONENT:
+		return to_component(r, job);
+	case ADDRESS_SERVER:
+		return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+	case ADDRESS_FOREIGN:
+		break;
+	}
+	return bounce(r, job, STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
+}
+
+/* Whether it has met its fate; `done` says whether that is over. */
+static bool
+has_fate(struct router *r, struct job *job, bool *done)
+{
+	if (job->fate == FATE_STORING) {
+		*done = job->applied && job->code == RES_OK;
+		/* The account went while it was being stored. */
+		if (job->applied && job->code != RES_OK)
+			*done =
+			    bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+		return true;
+	}
+	if (job->fate == FATE_BOUNCING ||
+	    (job->stage == 1 && job->pending > 0)) {
+		*done = job->pending == 0;
+		return true;
+	}
+	if (job->stage == 1 && !TAILQ_EMPTY(&job->deliveries)) {
+		*done = true;
+		return true;
+	}
+	return false;
+}
+
+bool
+message_step(struct router *r, struct job *job)
+{
+	bool done;
+
+	if (has_fate(r, job, &done))
+		return done;
+	/* Rule 1: the store has applied it under an earlier leader. */
+	if (job->f.resent &&
+	    store_effect_done(r->env.store, &job->origin->id, job->f.num))
+		return true;
+	if (job->f.type > TYPE_ERROR)
+		return bounce(r, job, STANZA_BAD_REQUEST, "type");
+	return message_route(r, job);
+}
+
+/* An IQ for a session: to nobody else, and answered if that isn't there. */
+bool
+iq_to_session(struct router *r, struct job *job)
+{
+	struct login *exact;
+	bool done;
+
+	if (has_fate(r, job, &done))
+		return done;
+	if (job->to.kind == ADDRESS_COMPONENT)
+		return to_component(r, job);
+	exact = user_session(user_find(r, job->to.bare), job->to.full);
+	if (must_wait(r, job, exact))
+		return job_wait(job, &r->unsettled);
+	if (report_any(job))
+		return true;
+	if (exact != NULL)
+		return to_exact(r, job, exact);
+	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+}

@@ -1,0 +1,661 @@
+/*
+ * Presence (RFC 6121, 4).
+ *
+ *   to all: into the directory -> at a majority: it counts -> to contacts with
+ *     a subscription and to the own sessions -> accepted by all: done
+ *     the first: what contacts have to tell, and requests that wait, come back
+ *     unavailable: also to those who were sent directed presence; that nobody
+ *     is owed it any more is an event of its own
+ *   to one: its target is remembered in the directory first, so that it is told
+ *     of the end whoever leads then (4.6.3)
+ *   the end of a session: as unavailable (presence_farewell)
+ *
+ * Several stanzas for one component go to it as one delivery, since a delivery
+ * is named by what it is about and its target.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmalloc.h"
+#include "xmppd/router/core.h"
+
+#define DIRECTED_MAX 1000
+#define PRESENCE "<presence"
+
+enum { P_BEGIN, P_MIRROR, P_TOLD, P_OVER };
+
+/* Stanzas for one component. */
+struct parcel {
+	struct login *target;
+	struct buf stanzas;
+	TAILQ_ENTRY(parcel) next;
+};
+
+/* One presence stanza for many. */
+struct fan {
+	struct router *r;
+	struct job *job; /* NULL: the end of `about` */
+	struct login *about;
+	struct dkey key;
+	struct text stanza;
+	struct bytes *hold; /* keeps it, if the job doesn't */
+	TAILQ_HEAD(, parcel) parcels;
+};
+
+/* RFC 6121, 4.7.2.3: an integer between -128 and 127; 0 if there is none. */
+int8_t
+presence_priority(const struct bytes *presence)
+{
+	struct xml *x = xml_parse(presence->data, presence->len);
+	const char *text;
+	char *end;
+	long value = 0;
+
+	text = x == NULL ? NULL : xml_child_text(x, "priority");
+	if (text != NULL)
+		value = strtol(text, &end, 10);
+	if (text != NULL && *end != '\0' &&
+	    strspn(end, " \t\r\n") != strlen(end))
+		value = 0;
+	xml_free(x);
+	if (value < -128 || value > 127)
+		return 0;
+	return (int8_t)value;
+}
+
+/* ---- texts ------------------------------------------------------------- */
+
+/* A presence with its `to` put in. */
+void
+presence_stamp(struct buf *b, struct text stanza, struct text to)
+{
+	buf_add(b, PRESENCE, sizeof(PRESENCE) - 1);
+	xml_add_attr_n(b, "to", to.data, to.len);
+	buf_add(b, stanza.data + sizeof(PRESENCE) - 1,
+	    stanza.len - (sizeof(PRESENCE) - 1));
+}
+
+/* A presence without content. */
+void
+presence_write(
+    struct buf *b, const char *type, struct text from, struct text to)
+{
+	buf_add_str(b, PRESENCE);
+	xml_add_attr(b, "type", type);
+	xml_add_attr_n(b, "from", from.data, from.len);
+	xml_add_attr_n(b, "to", to.data, to.len);
+	buf_add_str(b, "/>");
+}
+
+/* ---- to many ----------------------------------------------------------- */
+
+static void
+fan_deliver(struct fan *f, const struct dispatch *w)
+{
+	if (f->job != NULL)
+		job_deliver(f->r, f->job, w);
+	else
+		end_deliver(f->r, f->about, w);
+}
+
+static void
+fan_session(struct fan *f, struct login *target, struct text to)
+{
+	struct dispatch w = { .target = target, .kind = DELIVER_STANZA };
+
+	w.key = f->key;
+	w.payload = f->stanza;
+	w.hold = f->hold;
+	w.stamp = to;
+	fan_deliver(f, &w);
+}
+
+static struct buf *
+fan_parcel(struct fan *f, struct login *target)
+{
+	struct parcel *p;
+
+	TAILQ_FOREACH(p, &f->parcels, next)
+		if (p->target == target)
+			return &p->stanzas;
+	p = xcalloc(1, sizeof(*p));
+	p->target = target;
+	TAILQ_INSERT_TAIL(&f->parcels, p, next);
+	return &p->stanzas;
+}
+
+/* To all sessions of a user that are available. */
+static void
+fan_user(struct fan *f, struct user *u)
+{
+	struct login *s;
+
+	if (u == NULL)
+		return;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (login_is_available(s))
+			fan_session(f, s, text_of(u->bare));
+}
+
+static void
+fan_component(struct fan *f, const struct address *to)
+{
+	struct login *s = component_session(f->r, to->domain);
+
+	if (s != NULL)
+		presence_stamp(fan_parcel(f, s), f->stanza, to->full);
+}
+
+static void
+fan_address(struct fan *f, const char *jid)
+{
+	struct address to;
+	struct login *s;
+
+	address_read(f->r, text_of(jid), &to);
+	if (to.kind == ADDRESS_COMPONENT) {
+		fan_component(f, &to);
+	} else if (to.kind == ADDRESS_USER && to.resource.data == NULL) {
+		fan_user(f, user_find(f->r, to.bare));
+	} else if (to.kind == ADDRESS_USER) {
+		s = user_session(user_find(f->r, to.bare), to.full);
+		if (s != NULL)
+			fan_session(f, s, to.full);
+	}
+}
+
+/* RFC 6121, 4.2.2: to the contacts that may see it, and to all of the user's
+ * own available resources. */
+static void
+fan_contacts(struct fan *f)
+{
+	struct user *u = f->about->user;
+	const struct contact *c;
+
+	fan_user(f, u);
+	TAILQ_FOREACH(c, roster_contacts(f->r, u), next)
+		if (c->item.from)
+			fan_address(f, c->item.contact);
+}
+
+static void
+fan_directed(struct fan *f)
+{
+	const struct directed *d;
+
+	TAILQ_FOREACH(d, &f->about->entry->directed, next)
+		fan_address(f, d->jid);
+}
+
+static void
+fan_end(struct fan *f)
+{
+	struct dispatch w = { .kind = DELIVER_STANZA };
+	struct parcel *p;
+
+	w.key = f->key;
+	while ((p = TAILQ_FIRST(&f->parcels)) != NULL) {
+		TAILQ_REMOVE(&f->parcels, p, next);
+		w.target = p->target;
+		w.hold = bytes_new(p->stanzas.data, p->stanzas.len);
+		w.payload.data = w.hold->data;
+		w.payload.len = w.hold->len;
+		fan_deliver(f, &w);
+		bytes_unref(w.hold);
+		buf_clear(&p->stanzas);
+		free(p);
+	}
+}
+
+static void
+fan_begin(struct fan *f, struct router *r, struct job *job, struct login *about)
+{
+	memset(f, 0, sizeof(*f));
+	TAILQ_INIT(&f->parcels);
+	f->r = r;
+	f->job = job;
+	f->about = about;
+	if (job != NULL) {
+		f->key = dkey_frame(job);
+		f->stanza = job->f.payload;
+	}
+}
+
+/* ---- the end of a session ---------------------------------------------- */
+
+/* An unavailable presence whose session ends under it: the end goes on with
+ * what isn't accepted yet, by the same name. */
+static void
+take_back(struct router *r, struct login *s)
+{
+	struct job *job = s->leaving;
+	struct delivery *d;
+
+	s->leaving = NULL;
+	if (job == NULL)
+		return;
+	while ((d = TAILQ_FIRST(&job->deliveries)) != NULL)
+		delivery_free(r, d);
+	job->pending = 0;
+	job_wake(r, job);
+}
+
+/* Tells those who think that it is available. */
+void
+presence_farewell(struct router *r, struct login *s)
+{
+	const struct entry *e = s->entry;
+	struct fan f;
+
+	take_back(r, s);
+	if (e->presence == NULL && e->leaving == 0 && e->directed_count == 0)
+		return;
+	fan_begin(&f, r, NULL, s);
+	f.key = s->gone;
+	f.hold = s->farewell;
+	f.stanza.data = s->farewell->data;
+	f.stanza.len = s->farewell->len;
+	if (e->presence != NULL || e->leaving != 0)
+		fan_contacts(&f);
+	fan_directed(&f);
+	fan_end(&f);
+}
+
+/* ---- what one is told -------------------------------------------------- */
+
+/* Tells a session the newest presence of another; named by that (rule 2). */
+static void
+presence_show(struct router *r, struct job *job, const struct showing *show)
+{
+	const struct login *about = show->about;
+	struct dispatch w = { .target = show->target, .kind = DELIVER_STANZA };
+
+	w.key = dkey_told(job, &about->sid);
+	w.hold = about->presence;
+	w.payload.data = w.hold->data;
+	w.payload.len = w.hold->len;
+	w.stamp = show->to;
+	job_deliver(r, job, &w);
+}
+
+static void
+show_all_of(struct router *r, struct job *job, struct showing *show,
+    const struct user *u)
+{
+	const struct login *s;
+
+	TAILQ_FOREACH(s, &u->sessions, of_user) {
+		if (s == show->target || !login_is_available(s))
+			continue;
+		show->about = s;
+		presence_show(r, job, show);
+	}
+}
+
+/* RFC 6121, 4.3.2: a contact who is here answers the probe of one that may
+ * see it; a component is asked itself, and also again for what it has not
+ * answered (3.1.2). */
+static void
+probe_contact(struct fan *f, const struct contact *c)
+{
+	struct login *s = f->about;
+	struct showing show = { s, NULL, text_of(s->user->bare) };
+	struct address to;
+	struct user *u;
+
+	address_read(f->r, text_of(c->item.contact), &to);
+	if (to.kind == ADDRESS_USER && c->item.to) {
+		u = user_find(f->r, to.bare);
+		if (u != NULL && roster_allows(f->r, u, text_of(s->user->bare)))
+			show_all_of(f->r, f->job, &show, u);
+		return;
+	}
+	s = to.kind == ADDRESS_COMPONENT ? component_session(f->r, to.domain)
+					 : NULL;
+	if (s != NULL && c->item.to)
+		presence_write(fan_parcel(f, s), "probe",
+		    text_of(f->about->full), to.full);
+	if (s != NULL && c->item.ask)
+		presence_write(fan_parcel(f, s), "subscribe",
+		    text_of(f->about->user->bare), to.full);
+}
+
+/* RFC 6121, 3.1.3: a request is delivered until it is answered. */
+static void
+tell_request(struct fan *f, const struct contact *c)
+{
+	struct dispatch w = { .target = f->about, .kind = DELIVER_STANZA };
+
+	w.key = dkey_numbered(f->job, DKEY_TOLD, c->item.version);
+	w.hold = bytes_new(c->item.request, strlen(c->item.request));
+	w.payload.data = w.hold->data;
+	w.payload.len = w.hold->len;
+	job_deliver(f->r, f->job, &w);
+	bytes_unref(w.hold);
+}
+
+/* RFC 6121, 4.2.2 and 4.3: what comes of the first presence of a session. */
+static void
+fan_initial(struct fan *f)
+{
+	struct user *u = f->about->user;
+	struct showing show = { f->about, NULL, text_of(u->bare) };
+	const struct contact *c;
+
+	show_all_of(f->r, f->job, &show, u);
+	TAILQ_FOREACH(c, roster_contacts(f->r, u), next) {
+		if (c->item.to || c->item.ask)
+			probe_contact(f, c);
+		if (c->item.pending_in && c->item.request != NULL)
+			tell_request(f, c);
+	}
+}
+
+/* ---- to all ------------------------------------------------------------ */
+
+/*
+ * The session that sent a presence; NULL if that is to have no effect, as the
+ * end of the session says all, or with *wait if it isn't bound yet.
+ */
+static struct login *
+presence_sender(struct router *r, struct job *job, bool *wait)
+{
+	struct login *s = login_find(r, &job->f.sid);
+
+	*wait = s != NULL && s->state < SESSION_BOUND;
+	if (*wait)
+		job_wait(job, &s->waiters);
+	return s == NULL || s->state != SESSION_BOUND ? NULL : s;
+}
+
+static bool
+broadcast_begin(struct router *r, struct job *job, struct login *s)
+{
+	struct text presence = job->f.payload;
+
+	if (job->f.type == TYPE_UNAVAILABLE) {
+		presence.data = NULL;
+		if (s->entry->presence == NULL && s->entry->leaving == 0 &&
+		    s->entry->directed_count == 0)
+			return true;
+	}
+	directory_presence(
+	    r->directory, &r->out, &s->sid, presence, job->f.num);
+	job->seq = mirror_event(r);
+	job->stage = P_MIRROR;
+	return false;
+}
+
+/* It counts from now on. */
+static void
+broadcast_tell(struct router *r, struct job *job, struct login *s)
+{
+	struct fan f;
+
+	login_set_presence(s, s->entry->presence);
+	user_touch(r, s->user);
+	fan_begin(&f, r, job, s);
+	if (job->f.type == TYPE_UNAVAILABLE) {
+		f.key = dkey_gone(&s->sid, job->f.num);
+		s->leaving = job;
+	}
+	fan_contacts(&f);
+	if (job->f.type == TYPE_UNAVAILABLE)
+		fan_directed(&f);
+	else if (s->entry->initial == job->f.num)
+		fan_initial(&f);
+	fan_end(&f);
+	job->stage = P_TOLD;
+}
+
+/*
+ * All have been told. What is named by the end of the session's availability
+ * is to be forgotten like the end of the session itself (rule 3); if that has
+ * come meanwhile, it is what tells them (presence_take_back()).
+ */
+static bool
+broadcast_over(struct router *r, struct job *job)
+{
+	struct login *s = login_find(r, &job->f.sid);
+	struct dkey gone;
+
+	if (job->f.type != TYPE_UNAVAILABLE)
+		return true;
+	if (s != NULL && s->state == SESSION_ENDING)
+		return job_wait(job, &s->waiters);
+	if (s != NULL && job->stage == P_TOLD) {
+		s->leaving = NULL;
+		directory_left(r->directory, &r->out, &s->sid);
+		job->seq = mirror_event(r);
+		job->stage = P_OVER;
+	}
+	if (s != NULL && !job_wait_majority(r, job, job->seq))
+		return false;
+	gone = dkey_gone(&job->f.sid, job->f.num);
+	forget_everywhere(r, &gone);
+	return true;
+}
+
+static bool
+broadcast_step(struct router *r, struct job *job)
+{
+	bool wait;
+	struct login *s = presence_sender(r, job, &wait);
+
+	if (wait)
+		return false;
+	if (s == NULL && job->stage < P_TOLD)
+		return true;
+	if (job->stage == P_BEGIN && broadcast_begin(r, job, s))
+		return true;
+	if (job->stage == P_MIRROR) {
+		if (!job_wait_majority(r, job, job->seq))
+			return false;
+		broadcast_tell(r, job, s);
+	}
+	return job->pending == 0 && broadcast_over(r, job);
+}
+
+/* ---- to one ------------------------------------------------------------ */
+
+/* Whether the directory has to know whom it goes to: one who isn't told of
+ * the session's end anyway (RFC 6121, 4.6.3). */
+static bool
+must_remember(struct router *r, const struct job *job, const struct login *s)
+{
+	return s->kind == SESSION_CLIENT && job->to.kind != ADDRESS_SERVER &&
+	    !text_is(job->to.bare, s->user->bare) &&
+	    !roster_allows(r, s->user, job->to.bare) &&
+	    directory_find_directed(s->entry, job->to.full) == NULL;
+}
+
+static void
+direct_to(struct router *r, struct job *job, struct login *target)
+{
+	struct dispatch w = { .target = target, .kind = DELIVER_STANZA };
+
+	w.key = dkey_frame(job);
+	w.payload = job->f.payload;
+	if (target != NULL)
+		job_deliver(r, job, &w);
+}
+
+/* RFC 6121, 8.5.2.1.2 and 8.5.3: to all that are available, or to the very
+ * one; to nobody if that isn't there. */
+static void
+direct_deliver(struct router *r, struct job *job)
+{
+	struct user *u = user_find(r, job->to.bare);
+	struct login *s;
+
+	if (job->to.kind == ADDRESS_COMPONENT)
+		direct_to(r, job, component_session(r, job->to.domain));
+	else if (job->to.resource.data != NULL)
+		direct_to(r, job, user_session(u, job->to.full));
+	else if (u != NULL && job->f.type != TYPE_ERROR)
+		TAILQ_FOREACH(s, &u->sessions, of_user)
+			if (login_is_available(s))
+				direct_to(r, job, s);
+	job->stage = P_TOLD;
+}
+
+/* Returns true if there is nothing to be done before it is delivered. */
+static bool
+direct_begin(struct router *r, struct job *job, struct login *s)
+{
+	if (job->f.type != TYPE_NONE || !must_remember(r, job, s))
+		return true;
+	directory_direct(r->directory, &r->out, &s->sid, job->to.full);
+	job->seq = mirror_event(r);
+	job->stage = P_MIRROR;
+	return false;
+}
+
+static bool
+direct_over(struct router *r, struct job *job, struct login *s)
+{
+	if (job->f.type != TYPE_UNAVAILABLE || s == NULL)
+		return true;
+	if (job->stage == P_TOLD) {
+		if (directory_find_directed(s->entry, job->to.full) == NULL)
+			return true;
+		directory_undirect(
+		    r->directory, &r->out, &s->sid, job->to.full);
+		job->seq = mirror_event(r);
+		job->stage = P_OVER;
+	}
+	return job_wait_majority(r, job, job->seq);
+}
+
+/* RFC 6121, 4.6. A component remembers for itself whom it has told what. */
+static bool
+direct_step(struct router *r, struct job *job)
+{
+	bool wait;
+	struct login *s = presence_sender(r, job, &wait);
+
+	if (wait)
+		return false;
+	if (s == NULL && job->stage < P_TOLD)
+		return true;
+	if (job->stage == P_BEGIN && s->entry->directed_count >= DIRECTED_MAX)
+		return bounce(r, job, STANZA_RESOURCE_CONSTRAINT,
+		    "too many addresses have directed presence");
+	if (job->stage == P_BEGIN && direct_begin(r, job, s))
+		direct_deliver(r, job);
+	if (job->stage == P_MIRROR) {
+		if (!job_wait_majority(r, job, job->seq))
+			return false;
+		direct_deliver(r, job);
+	}
+	return job->pending == 0 && direct_over(r, job, s);
+}
+
+/* ---- probes ------------------------------------------------------------ */
+
+/* Whether the user at that address lets this one see its presence. */
+static bool
+may_see(struct router *r, const struct address *a, struct text bare)
+{
+	struct user *u;
+
+	if (!address_exists(r, a))
+		return false;
+	u = user_get(r, a);
+	user_touch(r, u);
+	return roster_allows(r, u, bare);
+}
+
+static bool
+user_is_available(const struct user *u)
+{
+	const struct login *s;
+
+	if (u == NULL)
+		return false;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (login_is_available(s))
+			return true;
+	return false;
+}
+
+/* A presence that the router itself makes up, for the sender of the frame. */
+static void
+probe_answer(
+    struct router *r, struct job *job, struct login *to, const char *type)
+{
+	struct buf b = { 0 };
+
+	presence_write(&b, type, job->to.bare, job->f.from);
+	job_deliver_bytes(r, job, to, &b);
+	buf_clear(&b);
+}
+
+/*
+ * RFC 6121, 4.3.2: who may see the user is told of each available session, or
+ * that there is none; anybody else, that there is no subscription.
+ */
+static bool
+probe_step(struct router *r, struct job *job)
+{
+	struct login *sender = login_find(r, &job->f.sid);
+	struct showing show = { sender, NULL, job->f.from };
+	struct address from;
+
+	if (job->stage == P_TOLD || !login_is_there(sender))
+		return job->pending == 0;
+	job->stage = P_TOLD;
+	address_read(r, job->f.from, &from);
+	if (job->to.kind == ADDRESS_COMPONENT) {
+		direct_deliver(r, job);
+	} else if (!may_see(r, &job->to, from.bare)) {
+		probe_answer(r, job, sender, "unsubscribed");
+	} else if (user_is_available(user_find(r, job->to.bare))) {
+		show_all_of(r, job, &show, user_find(r, job->to.bare));
+	} else {
+		probe_answer(r, job, sender, "unavailable");
+	}
+	return job->pending == 0;
+}
+
+/* ---- kinds ------------------------------------------------------------- */
+
+static bool
+presence_to_one(struct router *r, struct job *job)
+{
+	if (job->to.kind == ADDRESS_FOREIGN) {
+		if (job->f.type == TYPE_NONE || job->f.type == TYPE_SUBSCRIBE)
+			return bounce(
+			    r, job, STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
+		return true;
+	}
+	if (job->to.kind == ADDRESS_SERVER)
+		return true;
+	if (job->f.type == TYPE_PROBE)
+		return probe_step(r, job);
+	if (job->f.type >= TYPE_SUBSCRIBE && job->f.type <= TYPE_UNSUBSCRIBED)
+		return subscribe_step(r, job);
+	return direct_step(r, job);
+}
+
+static bool
+is_presence_type(uint8_t type)
+{
+	return type == TYPE_NONE || type == TYPE_ERROR ||
+	    (type >= TYPE_UNAVAILABLE && type <= TYPE_PROBE);
+}
+
+bool
+presence_step(struct router *r, struct job *job)
+{
+	if (job->fate == FATE_BOUNCING)
+		return job->pending == 0;
+	if (!is_presence_type(job->f.type))
+		return bounce(r, job, STANZA_BAD_REQUEST, "type");
+	if (job->to.full.data != NULL)
+		return presence_to_one(r, job);
+	if (job->f.session_kind == SESSION_CLIENT &&
+	    (job->f.type == TYPE_NONE || job->f.type == TYPE_UNAVAILABLE))
+		return broadcast_step(r, job);
+	return bounce(r, job, STANZA_BAD_REQUEST, "to");
+}

@@ -1,0 +1,185 @@
+/*
+ * Who an address stands for: users and components, their sessions, and what
+ * the configuration knows of them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmalloc.h"
+#include "xmppd/router/core.h"
+
+/* ---- addresses --------------------------------------------------------- */
+
+static uint8_t
+domain_kind(const struct router *r, struct text domain, bool has_local)
+{
+	if (text_is(domain, r->domain))
+		return has_local ? ADDRESS_USER : ADDRESS_SERVER;
+	if (map_find(&r->components, domain.data, domain.len) != NULL)
+		return ADDRESS_COMPONENT;
+	return ADDRESS_FOREIGN;
+}
+
+void
+address_read(const struct router *r, struct text jid, struct address *a)
+{
+	const char *slash = memchr(jid.data, '/', jid.len);
+	const char *at;
+
+	memset(a, 0, sizeof(*a));
+	a->full = a->bare = jid;
+	if (slash != NULL) {
+		a->bare.len = (size_t)(slash - jid.data);
+		a->resource.data = slash + 1;
+		a->resource.len = jid.len - a->bare.len - 1;
+	}
+	a->domain = a->bare;
+	at = memchr(a->bare.data, '@', a->bare.len);
+	if (at != NULL) {
+		a->local.data = a->bare.data;
+		a->local.len = (size_t)(at - a->bare.data);
+		a->domain.data = at + 1;
+		a->domain.len = a->bare.len - a->local.len - 1;
+	}
+	a->kind = domain_kind(r, a->domain, at != NULL);
+}
+
+bool
+address_exists(struct router *r, const struct address *a)
+{
+	char *local;
+	bool exists;
+
+	if (a->kind != ADDRESS_USER)
+		return false;
+	local = text_dup(a->local);
+	exists = store_account_exists(r->env.store, local);
+	free(local);
+	return exists;
+}
+
+/* ---- users ------------------------------------------------------------- */
+
+struct user *
+user_find(struct router *r, struct text bare)
+{
+	return map_find(&r->users, bare.data, bare.len);
+}
+
+struct user *
+user_get(struct router *r, const struct address *a)
+{
+	struct text bare = a->kind == ADDRESS_USER ? a->bare : a->domain;
+	struct user *u = user_find(r, bare);
+
+	if (u != NULL)
+		return u;
+	u = xcalloc(1, sizeof(*u));
+	u->bare = text_dup(bare);
+	u->bare_len = bare.len;
+	if (a->kind == ADDRESS_USER)
+		u->local = text_dup(a->local);
+	else
+		u->rows = ROWS_NONE;
+	TAILQ_INIT(&u->sessions);
+	TAILQ_INIT(&u->waiting);
+	map_put(&r->users, u->bare, u->bare_len, u);
+	return u;
+}
+
+void
+user_touch(struct router *r, struct user *u)
+{
+	if (u->touched)
+		return;
+	u->touched = true;
+	TAILQ_INSERT_TAIL(&r->touched, u, next_touched);
+}
+
+void
+user_free(struct router *r, struct user *u)
+{
+	if (u->touched)
+		TAILQ_REMOVE(&r->touched, u, next_touched);
+	map_remove(&r->users, u->bare, u->bare_len);
+	roster_free(u->roster);
+	free(u->bare);
+	free(u->local);
+	free(u);
+}
+
+/* Forgets a user of whom nothing is known any more. */
+void
+user_release(struct router *r, struct user *u)
+{
+	if (TAILQ_EMPTY(&u->sessions) && TAILQ_EMPTY(&u->waiting) &&
+	    u->lock == NULL && u->handing == 0 && u->binding == 0)
+		user_free(r, u);
+}
+
+struct login *
+user_session(const struct user *u, struct text full)
+{
+	struct login *s;
+
+	if (u == NULL)
+		return NULL;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (login_is_there(s) && text_is(full, s->full))
+			return s;
+	return NULL;
+}
+
+/* Whether a session is on its way that doesn't count yet. */
+bool
+user_is_binding(const struct user *u)
+{
+	const struct login *s;
+
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (s->state == SESSION_BINDING)
+			return true;
+	return u->binding > 0;
+}
+
+/* ---- components -------------------------------------------------------- */
+
+struct login *
+component_session(struct router *r, struct text domain)
+{
+	return user_session(user_find(r, domain), domain);
+}
+
+void
+components_free(struct router *r)
+{
+	struct component *c;
+
+	while ((c = TAILQ_FIRST(&r->component_order)) != NULL) {
+		TAILQ_REMOVE(&r->component_order, c, next);
+		free(c->name);
+		free(c->domain);
+		free(c);
+	}
+	map_clear(&r->components);
+}
+
+static void
+component_add_cb(void *arg, const char *name, const char *secret)
+{
+	struct component *c = xcalloc(1, sizeof(*c));
+	struct router *r = arg;
+
+	(void)secret;
+	c->name = xstrdup(name);
+	xasprintf(&c->domain, "%s.%s", name, r->domain);
+	map_put_str(&r->components, c->domain, c);
+	TAILQ_INSERT_TAIL(&r->component_order, c, next);
+}
+
+void
+components_load(struct router *r)
+{
+	components_free(r);
+	store_components(r->env.store, component_add_cb, r);
+}

@@ -1,0 +1,104 @@
+/*
+ * What the router itself says to the sender of a stanza: errors and answers
+ * (RFC 6120, 8.2.3 and 8.3).
+ */
+#include <string.h>
+
+#include "xmppd/router/core.h"
+
+static const char *const stanza_names[] = {
+	[FRAME_MESSAGE] = "message",
+	[FRAME_PRESENCE] = "presence",
+	[FRAME_IQ] = "iq",
+};
+
+static void
+add_attr(struct buf *b, const char *name, struct text value)
+{
+	if (value.data != NULL)
+		xml_add_attr_n(b, name, value.data, value.len);
+}
+
+/* The start tag of an answer: the addresses swapped, the same id. */
+static void
+begin_answer(struct buf *b, const struct job *job, const char *type)
+{
+	buf_add_str(b, "<");
+	buf_add_str(b, stanza_names[job->f.kind]);
+	xml_add_attr(b, "type", type);
+	add_attr(b, "id", job->f.id);
+	if (!(job->f.flags & FRAME_NO_TO))
+		add_attr(b, "from", job->f.to);
+	add_attr(b, "to", job->f.from);
+	buf_add_str(b, ">");
+}
+
+static void
+end_answer(struct buf *b, const struct job *job)
+{
+	buf_add_str(b, "</");
+	buf_add_str(b, stanza_names[job->f.kind]);
+	buf_add_str(b, ">");
+}
+
+/* Delivers a stanza to one session, under the frame's own name. */
+void
+job_deliver_bytes(struct router *r, struct job *job, struct login *target,
+    const struct buf *stanza)
+{
+	struct dispatch w = { .target = target, .kind = DELIVER_STANZA };
+
+	w.key = dkey_frame(job);
+	w.hold = bytes_new(stanza->data, stanza->len);
+	w.payload.data = w.hold->data;
+	w.payload.len = w.hold->len;
+	job_deliver(r, job, &w);
+	bytes_unref(w.hold);
+}
+
+/*
+ * Sends an error back; the job is done when it is accepted. Never for an error
+ * or a result (RFC 6120, 8.3.1), and not to one who has gone. For a step to
+ * return: true if there is nothing left to be done.
+ */
+bool
+bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
+{
+	struct login *sender = login_find(r, &job->f.sid);
+	struct buf b = { 0 };
+
+	job->fate = FATE_BOUNCING;
+	if (job->f.type == TYPE_ERROR || job->f.type == TYPE_RESULT ||
+	    !login_is_there(sender))
+		return true;
+	begin_answer(&b, job, "error");
+	xml_add_stanza_error(&b, e, text);
+	end_answer(&b, job);
+	job_deliver_bytes(r, job, sender, &b);
+	buf_clear(&b);
+	return job->pending == 0;
+}
+
+/* Answers an IQ; `payload` may be NULL. */
+void
+reply_iq(struct router *r, struct job *job, const struct buf *payload,
+    enum deliver_kind kind)
+{
+	struct login *sender = login_find(r, &job->f.sid);
+	struct dispatch w = { .target = sender, .kind = (uint8_t)kind };
+	struct buf b = { 0 };
+
+	if (!login_is_there(sender))
+		return;
+	begin_answer(&b, job, "result");
+	if (payload != NULL)
+		buf_add(&b, payload->data, payload->len);
+	end_answer(&b, job);
+	w.key = dkey_frame(job);
+	w.hold = bytes_new(b.data, b.len);
+	w.payload.data = w.hold->data;
+	w.payload.len = w.hold->len;
+	job_deliver(r, job, &w);
+	bytes_unref(w.hold);
+	buf_clear(&b);
+}
