@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,6 +350,7 @@ pump_new(void)
 		.derive = derive_cb,
 		.now = now_cb };
 
+	signal(SIGPIPE, SIG_IGN); /* as daemon_start() does */
 	p->base = event_base_new();
 	p->now = 1000000;
 	p->cfg = (struct edge_config){ .node = 1,

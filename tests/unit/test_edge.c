@@ -200,6 +200,90 @@ what_does_not_fit_the_socket_follows(void **state)
 	client_free(c);
 }
 
+/* A stored message of 60,000 bytes. */
+static void
+deliver_row(struct pump *p, const struct sid *sid, uint64_t row)
+{
+	char *big = xmalloc(60001), end[32];
+	struct down_deliver d;
+	int len = snprintf(end, sizeof(end), "<x n='%d'/>", (int)row);
+
+	memset(big, ' ', 60000);
+	memcpy(big + 60000 - len, end, (size_t)len + 1);
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = DKEY_ROW;
+	d.id.key.num = row;
+	d.id.sid = *sid;
+	d.kind = DELIVER_MESSAGE;
+	d.payload = text_of(big);
+	pump_deliver(p, &d);
+	free(big);
+}
+
+static void
+stored_messages_come_as_fast_as_they_are_read(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "x");
+	struct sid sid = sid_of(p);
+	size_t taken;
+
+	pump_forget(p);
+	c->stalled = true;
+	for (uint64_t row = 1; row <= 32; row++)
+		deliver_row(p, &sid, row);
+	pump_run(p);
+	taken = pump_count(p, UP_ACCEPTED);
+	assert_in_range(taken, 0, 4);
+	assert_int_equal(pump_count(p, UP_REFUSED), 0);
+	c->stalled = false;
+	client_expect(c, "<x n='32'/>");
+	pump_run(p);
+	assert_int_equal(pump_count(p, UP_ACCEPTED), 32);
+	client_free(c);
+}
+
+/* They are still stored, and the next session gets them. */
+static void
+stored_messages_that_were_not_written_are_refused(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "x");
+	struct sid sid = sid_of(p);
+
+	pump_forget(p);
+	c->stalled = true;
+	for (uint64_t row = 1; row <= 32; row++)
+		deliver_row(p, &sid, row);
+	pump_run(p);
+	client_free(c);
+	pump_frame(p, FRAME_UNBIND);
+	assert_int_equal(
+	    pump_count(p, UP_ACCEPTED) + pump_count(p, UP_REFUSED), 32);
+	assert_in_range(pump_count(p, UP_REFUSED), 16, 32);
+	assert_in_range(pump_count(p, UP_ACCEPTED), 1, 16);
+	assert_int_equal(
+	    edge_stats(p->edge).accepted, pump_count(p, UP_ACCEPTED) + 1);
+}
+
+static void
+who_never_reads_its_stored_messages_is_ended(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "x");
+	struct sid sid = sid_of(p);
+
+	c->stalled = true;
+	for (uint64_t row = 1; row <= 32; row++)
+		deliver_row(p, &sid, row);
+	pump_wait(p, 9000);
+	assert_int_equal(edge_stats(p->edge).sessions, 1);
+	pump_wait(p, 2000);
+	assert_int_equal(edge_stats(p->edge).sessions, 0);
+	pump_frame(p, FRAME_UNBIND);
+	client_free(c);
+}
+
 /* ---- G4: no leader ----------------------------------------------------- */
 
 static void
@@ -399,6 +483,9 @@ main(void)
 		T(one_full_window_costs_nobody_else),
 		T(a_client_that_does_not_read_is_ended),
 		T(what_does_not_fit_the_socket_follows),
+		T(stored_messages_come_as_fast_as_they_are_read),
+		T(stored_messages_that_were_not_written_are_refused),
+		T(who_never_reads_its_stored_messages_is_ended),
 		T(stanzas_wait_for_a_leader),
 		T(announces_what_a_new_leader_must_know),
 		T(directed_presence_is_not_broadcast),

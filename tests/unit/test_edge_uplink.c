@@ -26,7 +26,8 @@ struct fixture {
 	struct origin origin;
 	uint64_t announced_low, last_query;
 	struct uplink_session a, b;
-	bool refuse; /* the next delivery: ends the session */
+	bool refuse; /* deliveries end their session */
+	bool slow;   /* deliveries are to be settled later */
 };
 
 static void
@@ -139,18 +140,18 @@ up_cb(void *arg, const void *msg, size_t len)
 	}
 }
 
-static bool
+static enum delivered
 deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 {
 	struct fixture *f = arg;
 
 	if (f->refuse) {
 		uplink_end(f->u, s);
-		return false;
+		return DELIVERED_NOT;
 	}
 	EVENT(f, "%s:%.*s", name_of(f, &s->sid), (int)d->payload.len,
 	    d->payload.data);
-	return true;
+	return f->slow ? DELIVERED_SLOWLY : DELIVERED;
 }
 
 static void
@@ -509,6 +510,55 @@ ended_origins_are_forgotten_when_all_is_settled(void **state)
 	assert_int_equal(uplink_accepted(f->u), 0);
 }
 
+/* A slow session's deliveries are told when they are out. */
+static void
+a_slow_delivery_is_told_later(void **state)
+{
+	struct fixture *f = *state;
+	struct delivery_id id;
+
+	link_up(f, 1);
+	bound(f, &f->a, "ann@x/1");
+	f->slow = true;
+	message(f, 7, &f->a.sid, "one");
+	message(f, 8, &f->a.sid, "two");
+	expect(f->up, "");
+	memset(&id, 0, sizeof(id));
+	id.key.kind = DKEY_FRAME;
+	id.key.origin.node = 2;
+	id.key.num = 7;
+	id.sid = f->a.sid;
+	uplink_settle(f->u, &id, true);
+	uplink_settle(f->u, &id, true);
+	expect(f->up, "accepted:7");
+	id.key.num = 8;
+	uplink_settle(f->u, &id, false);
+	expect(f->up, "refused:8");
+	assert_int_equal(uplink_accepted(f->u), 2);
+}
+
+static void
+an_announcement_tells_of_slow_deliveries(void **state)
+{
+	struct fixture *f = *state;
+	struct delivery_id id;
+
+	link_up(f, 1);
+	bound(f, &f->a, "ann@x/1");
+	f->slow = true;
+	message(f, 7, &f->a.sid, "one");
+	link_up(f, 2);
+	assert_non_null(strstr(f->up, "report:7"));
+	f->up[0] = '\0';
+	memset(&id, 0, sizeof(id));
+	id.key.kind = DKEY_FRAME;
+	id.key.origin.node = 2;
+	id.key.num = 7;
+	id.sid = f->a.sid;
+	uplink_settle(f->u, &id, false);
+	expect(f->up, "");
+}
+
 static void
 forgets_a_row_when_told(void **state)
 {
@@ -824,6 +874,8 @@ main(void)
 		T(a_delivery_that_ends_its_session_is_refused),
 		T(low_water_marks_prune_what_is_accepted),
 		T(ended_origins_are_forgotten_when_all_is_settled),
+		T(a_slow_delivery_is_told_later),
+		T(an_announcement_tells_of_slow_deliveries),
 		T(forgets_a_row_when_told),
 		T(a_bind_names_account_and_address),
 		T(a_refused_bind_ends_the_session),

@@ -36,6 +36,7 @@ struct entry {
 	struct delivery_id id; /* the map's key */
 	struct sid sender;
 	uint8_t kind;
+	bool held_back;    /* the router isn't told yet */
 	struct pair *pair; /* NULL: no message */
 	LIST_ENTRY(entry) next;
 };
@@ -214,6 +215,41 @@ group_drop(struct accepted *a, struct group *g)
 }
 
 void
+accepted_hold_back(struct accepted *a, const struct delivery_id *id)
+{
+	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+
+	if (e != NULL)
+		e->held_back = true;
+}
+
+bool
+accepted_tell(struct accepted *a, const struct delivery_id *id)
+{
+	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	bool was = e != NULL && e->held_back;
+
+	if (was)
+		e->held_back = false;
+	return was;
+}
+
+void
+accepted_remove(struct accepted *a, const struct delivery_id *id)
+{
+	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	struct group *g = map_find(&a->groups, &id->key, sizeof(id->key));
+
+	if (e == NULL)
+		return;
+	if (is_of_frame(&id->key))
+		origin_get(a, &id->key.origin)->count--;
+	entry_drop(a, e);
+	if (g != NULL && LIST_EMPTY(&g->entries))
+		group_drop(a, g);
+}
+
+void
 accepted_forget(struct accepted *a, const struct dkey *key)
 {
 	struct group *g = map_find(&a->groups, key, sizeof(*key));
@@ -300,10 +336,10 @@ accepted_end_terms(struct accepted *a, uint64_t term)
 }
 
 void
-accepted_each(const struct accepted *a, accepted_fn fn, void *arg)
+accepted_each(struct accepted *a, accepted_fn fn, void *arg)
 {
 	struct up_report report;
-	const struct entry *e;
+	struct entry *e;
 	size_t at = 0;
 
 	while ((e = map_next(&a->entries, &at)) != NULL) {
@@ -311,6 +347,7 @@ accepted_each(const struct accepted *a, accepted_fn fn, void *arg)
 		report.id = e->id;
 		report.sender = e->sender;
 		report.kind = e->kind;
+		e->held_back = false;
 		fn(arg, &report);
 	}
 }

@@ -26,6 +26,16 @@ bool accepted_is_done(const struct accepted *a, const struct delivery_id *id,
 void accepted_add(struct accepted *a, const struct delivery_id *id,
     const struct sid *sender, uint8_t kind);
 
+/*
+ * The router isn't told yet: the delivery is in the session's queue, and the
+ * session is slow. accepted_tell() ends that, and says whether it still was so;
+ * an announcement has told it meanwhile, perhaps.
+ */
+void accepted_hold_back(struct accepted *a, const struct delivery_id *id);
+bool accepted_tell(struct accepted *a, const struct delivery_id *id);
+/* It was not taken after all. */
+void accepted_remove(struct accepted *a, const struct delivery_id *id);
+
 /* "Forget": the key with all its targets. */
 void accepted_forget(struct accepted *a, const struct dkey *key);
 /* An origin's low-water mark; one that is not higher is ignored. */
@@ -36,7 +46,8 @@ void accepted_end_terms(struct accepted *a, uint64_t term);
 /* Drops the origins that are not among the live ones (rule 13). */
 void accepted_end_origins(struct accepted *a, const struct down_pong *live);
 
+/* For an announcement: each is told by it. */
 typedef void (*accepted_fn)(void *arg, const struct up_report *report);
-void accepted_each(const struct accepted *a, accepted_fn fn, void *arg);
+void accepted_each(struct accepted *a, accepted_fn fn, void *arg);
 
 #endif

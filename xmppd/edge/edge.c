@@ -54,11 +54,11 @@ unlink_cb(void *arg)
 	e->env.unlink(e->env.arg);
 }
 
-static bool
+static enum delivered
 deliver_cb(void *arg, struct uplink_session *up, const struct down_deliver *d)
 {
 	(void)arg;
-	return session_deliver(session_of(up), d);
+	return egress_deliver(session_of(up), d);
 }
 
 static void
@@ -157,6 +157,7 @@ edge_tick(struct edge *e)
 	end_overdue(e, now);
 	if (now >= e->next_sweep) {
 		session_rest_idle(e, now);
+		egress_sweep(e, now);
 		e->next_sweep = now + SWEEP_MS;
 	}
 	next = next > now ? next - now : 0;
@@ -215,6 +216,7 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	TAILQ_INIT(&e->ending);
 	TAILQ_INIT(&e->gone);
 	TAILQ_INIT(&e->warm);
+	TAILQ_INIT(&e->slow);
 	e->tick = evtimer_new(base, tick_cb, e);
 	e->reap = event_new(base, -1, 0, reap_cb, e);
 	edge_tick(e);

@@ -3,7 +3,7 @@
  *
  *   session_new -> session_connect | session_adopt
  *     bytes -> xmlstream -> header | element | stanza (by kind and state)
- *     bound: stanzas up (ingress.c), deliveries down (session_deliver)
+ *     bound: stanzas up (ingress.c), deliveries down (egress.c)
  *   the peer's </stream:stream>: what it sent is finished first, then ours
  *   a stream error, a lost connection, a deadline: at once
  */
@@ -143,6 +143,7 @@ session_drop(struct session *s, const char *why)
 	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
 	uplink_cancel(e->uplink, s);
 	uplink_end(e->uplink, &s->up);
+	egress_end(s);
 	s->ops->forget_login(s);
 	if (s->warm)
 		TAILQ_REMOVE(&e->warm, s, next_warm);
@@ -172,8 +173,10 @@ session_abort(struct session *s, const char *why)
 {
 	if (s->stream.state == STREAM_CLOSED)
 		return;
-	if (s->conn != NULL)
+	if (s->conn != NULL) {
+		s->unsent = conn_pending(s->conn);
 		conn_abort(s->conn);
+	}
 	session_drop(s, why);
 }
 
@@ -182,6 +185,7 @@ static void
 close_with_out(struct session *s, const char *why)
 {
 	session_flush(s);
+	s->unsent = conn_pending(s->conn);
 	conn_close(s->conn);
 	session_drop(s, why);
 }
@@ -218,16 +222,18 @@ session_finish(struct session *s, const char *why)
 /* ---- writing ----------------------------------------------------------- */
 
 void
-session_write(struct session *s, const struct buf *b)
+session_write(struct session *s, const void *data, size_t len)
 {
-	if (s->conn != NULL)
-		conn_write(s->conn, b->data, b->len);
+	if (s->conn == NULL)
+		return;
+	s->queued += len;
+	conn_write(s->conn, data, len);
 }
 
 void
 session_flush(struct session *s)
 {
-	session_write(s, &s->edge->out);
+	session_write(s, s->edge->out.data, s->edge->out.len);
 	buf_reset(&s->edge->out);
 }
 
@@ -345,11 +351,17 @@ ready_cb(void *arg)
 }
 
 static void
+drained_cb(void *arg)
+{
+	egress_drained(arg);
+}
+
+static void
 closed_cb(void *arg, const char *why)
 {
 	struct session *s = arg;
 
-	s->conn = NULL;
+	s->unsent = conn_pending(s->conn);
 	if (s->bare == NULL)
 		log_info("edge: %s: lost before login: %s", s->peer, why);
 	session_drop(s, why);
@@ -358,6 +370,7 @@ closed_cb(void *arg, const char *why)
 static const struct conn_ops conn_ops = {
 	.read = read_cb,
 	.ready = ready_cb,
+	.drained = drained_cb,
 	.closed = closed_cb,
 };
 
@@ -469,39 +482,6 @@ session_is_bound(struct session *s)
 		e->component_count++;
 	xmlstream_set_limits(s->xml, &limits);
 	s->ops->forget_login(s);
-}
-
-/* Whether its queue takes so much more (G5). What is alone in it always fits:
- * the peer may just not have had time to read. */
-static bool
-has_queue_room(const struct session *s, size_t len)
-{
-	size_t pending = conn_pending(s->conn);
-
-	return pending == 0 || pending + len <= s->ops->queue_max;
-}
-
-bool
-session_deliver(struct session *s, const struct down_deliver *d)
-{
-	switch (d->kind) {
-	case DELIVER_BOUND:
-		s->ops->bound(s);
-		return true;
-	case DELIVER_REFUSED:
-		s->ops->refused(s, d->payload);
-		return true;
-	default:
-		break;
-	}
-	if (!has_queue_room(s, d->payload.len)) {
-		log_warn("edge: %s: does not read: %zu bytes wait for it",
-		    session_name(s), conn_pending(s->conn));
-		session_error(s, STREAM_POLICY_VIOLATION, "too slow to read");
-		return false;
-	}
-	conn_write(s->conn, d->payload.data, d->payload.len);
-	return true;
 }
 
 /* Something that it sent was acknowledged. */

@@ -14,8 +14,9 @@
 /*
  * What the edge's files share: the edge, and a session, which is one connection
  * with its stream, from the first byte to the last. session.c moves bytes and
- * ends sessions, ingress.c takes stanzas; what differs between clients (c2s.c)
- * and components (component.c) is behind struct session_kind_ops.
+ * ends sessions, ingress.c takes stanzas and egress.c gives them out; what
+ * differs between clients (c2s.c) and components (component.c) is behind struct
+ * session_kind_ops.
  */
 struct session;
 struct event;
@@ -46,6 +47,12 @@ struct address {
 	char *prepared; /* NULL: none */
 };
 
+/* A stored message in the queue of a session that is slow to read. */
+struct slow_row {
+	struct delivery_id id;
+	uint64_t end; /* what must be written until it is out */
+};
+
 struct c2s_login;
 struct component_login;
 
@@ -67,8 +74,14 @@ struct session {
 	uint64_t last_read;
 	int64_t since; /* bound: unix seconds */
 	bool paused, warm, counted;
+	uint64_t queued;       /* bytes written to conn in all */
+	size_t unsent;         /* of them, when the session was closed */
+	struct slow_row *slow; /* NULL: it keeps up */
+	size_t slow_count;
+	uint64_t slow_written, slow_since; /* the last progress */
 	TAILQ_ENTRY(session) next;
 	TAILQ_ENTRY(session) next_warm;
+	TAILQ_ENTRY(session) next_slow;
 };
 
 TAILQ_HEAD(session_list, session);
@@ -88,6 +101,7 @@ struct edge {
 	struct session_list ending;   /* the peer has closed, oldest first */
 	struct session_list gone;     /* to be freed at the loop's next turn */
 	struct session_list warm;     /* whose parser is alive */
+	struct session_list slow;     /* who has slow rows */
 	struct map addresses;         /* logins by address */
 	size_t login_count, component_count;
 	uint64_t next_sweep;
@@ -109,7 +123,7 @@ void session_free(struct session *s);
 /* For the log: the full JID once bound, else the peer. */
 const char *session_name(const struct session *s);
 
-void session_write(struct session *s, const struct buf *b);
+void session_write(struct session *s, const void *data, size_t len);
 /* Sends what is in edge.out and empties it. */
 void session_flush(struct session *s);
 
@@ -126,8 +140,7 @@ void session_abort(struct session *s, const char *why);
 /* The login is over: the session is bound, its limits are those of stanzas. */
 void session_is_bound(struct session *s);
 
-/* From the uplink. */
-bool session_deliver(struct session *s, const struct down_deliver *d);
+/* From the uplink: something that it sent was acknowledged. */
 void session_moved(struct session *s);
 void session_rest_idle(struct edge *e, uint64_t now);
 
@@ -142,6 +155,16 @@ void ingress_stanza(struct session *s, const struct xml_stanza *stanza);
 void ingress_reply(struct session *s, const struct xml_stanza *stanza,
     const char *from, enum stanza_error error);
 void ingress_clear(struct session *s);
+
+/* ---- egress.c ---------------------------------------------------------- */
+
+/* A delivery from the uplink. */
+enum delivered egress_deliver(struct session *s, const struct down_deliver *d);
+void egress_drained(struct session *s);
+/* The session has ended, with `unsent` bytes in its queue. */
+void egress_end(struct session *s);
+/* Ends those that have read nothing for long. */
+void egress_sweep(struct edge *e, uint64_t now);
 
 extern const struct session_kind_ops c2s_ops, component_ops;
 

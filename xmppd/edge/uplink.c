@@ -452,22 +452,59 @@ session_note(struct uplink_session *s, const struct down_deliver *m)
 	s->full = text_dup(m->payload);
 }
 
-/* Takes a delivery that was not done yet; false: refused. */
-static bool
+static void
+tell_accepted(struct uplink *u, const struct delivery_id *id)
+{
+	up_accepted_encode(&u->out, u->term, id);
+	send_out(u);
+}
+
+static void
+tell_refused(struct uplink *u, const struct delivery_id *id)
+{
+	up_refused_encode(&u->out, u->term, id);
+	send_out(u);
+}
+
+/* A delivery that was not done yet. */
+static void
 take(struct uplink *u, const struct down_deliver *m)
 {
 	struct uplink_session *s =
 	    map_find(&u->sessions, &m->id.sid, sizeof(m->id.sid));
+	enum delivered delivered = DELIVERED_NOT;
 
-	if (s == NULL)
-		return false;
-	session_note(s, m);
-	if (m->kind == DELIVER_REFUSED)
-		session_remove(u, s); /* no unbind: see FRAME_BIND */
-	if (!u->ops.deliver(u->ops.arg, s, m))
-		return false;
+	if (s != NULL) {
+		session_note(s, m);
+		if (m->kind == DELIVER_REFUSED)
+			session_remove(u, s); /* no unbind: see FRAME_BIND */
+		delivered = u->ops.deliver(u->ops.arg, s, m);
+	}
+	if (delivered == DELIVERED_NOT) {
+		tell_refused(u, &m->id);
+		return;
+	}
 	accepted_add(u->accepted, &m->id, &m->sender, m->kind);
-	return true;
+	if (delivered == DELIVERED_SLOWLY)
+		accepted_hold_back(u->accepted, &m->id);
+	else
+		tell_accepted(u, &m->id);
+}
+
+void
+uplink_settle(struct uplink *u, const struct delivery_id *id, bool taken)
+{
+	if (!accepted_tell(u->accepted, id))
+		return;
+	if (!taken)
+		accepted_remove(u->accepted, id);
+	/* Without a link the next announcement tells. */
+	if (!u->linked)
+		return;
+	if (taken)
+		tell_accepted(u, id);
+	else
+		tell_refused(u, id);
 }
 
 /* Rules 1 to 3 and 5 of delivery(7). */
@@ -481,12 +518,10 @@ receive_deliver(struct uplink *u, struct cursor *c)
 	if (m.kind == DELIVER_BOUND && m.payload.data == NULL)
 		return RES_INVALID;
 	accepted_low(u->accepted, &m.origin, m.low);
-	if (accepted_is_done(u->accepted, &m.id, &m.sender, m.kind) ||
-	    take(u, &m))
-		up_accepted_encode(&u->out, u->term, &m.id);
+	if (accepted_is_done(u->accepted, &m.id, &m.sender, m.kind))
+		tell_accepted(u, &m.id);
 	else
-		up_refused_encode(&u->out, u->term, &m.id);
-	send_out(u);
+		take(u, &m);
 	return RES_OK;
 }
 

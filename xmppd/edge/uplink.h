@@ -39,12 +39,18 @@ struct uplink_session {
 	struct link_queue *queue;
 };
 
+enum delivered {
+	DELIVERED,        /* in the session's queue */
+	DELIVERED_SLOWLY, /* the same, but uplink_settle() is to tell the
+			    router: until then it sends no more rows than it has
+			  */
+	DELIVERED_NOT,    /* the session was ended, by uplink_end() */
+};
+
 struct uplink_ops {
 	void *arg;
 	void (*up)(void *arg, const void *msg, size_t len);
-	/* Takes a delivery into the session's queue, or ends the session by
-	 * uplink_end() and returns false: then it is refused. */
-	bool (*deliver)(
+	enum delivered (*deliver)(
 	    void *arg, struct uplink_session *s, const struct down_deliver *d);
 	/* The router ends the session: closes it, by uplink_end(). */
 	void (*kick)(
@@ -79,6 +85,10 @@ void uplink_send(
 bool uplink_is_full(const struct uplink_session *s);
 bool uplink_has_room(const struct uplink_session *s);
 bool uplink_is_empty(const struct uplink_session *s);
+
+/* The end of DELIVERED_SLOWLY: `taken`, or it is refused after all (then after
+ * uplink_end()). Nothing happens if an announcement came first. */
+void uplink_settle(struct uplink *u, const struct delivery_id *id, bool taken);
 
 /* ---- before a session -------------------------------------------------- */
 
