@@ -424,7 +424,7 @@ client_ended(struct client *c)
 	c->greet = false;
 }
 
-static bool
+static enum delivered
 deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 {
 	struct client *c = client_of(s);
@@ -440,7 +440,7 @@ deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 	} else {
 		client_got(c, d->payload.data, d->payload.len);
 	}
-	return true;
+	return DELIVERED;
 }
 
 void
