@@ -58,7 +58,7 @@ parse_options(int argc, char **argv, struct options *options)
 		{ "root", required_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
 		{ "list-commands", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -66,7 +66,7 @@ parse_options(int argc, char **argv, struct options *options)
 
 	/* 0 instead of 1: everything is begun anew (getopt(3), NOTES). */
 	optind = 0;
-	while ((key = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+	while ((key = getopt_long(argc, argv, "c:hjr:V", longs, NULL)) != -1) {
 		switch (key) {
 		case 'c':
 			options->command = optarg;
@@ -81,7 +81,7 @@ parse_options(int argc, char **argv, struct options *options)
 			printf("usage: mmp [--root DIR] [--json] "
 			       "[-c COMMAND]; see mmp(8)\n");
 			return MMP_DONE;
-		case 'v':
+		case 'V':
 			puts(MMP_VERSION);
 			return MMP_DONE;
 		case 'l':
