@@ -156,7 +156,7 @@ static bool
 is_host_port(const char *text, bool *numeric)
 {
 	char host[DOMAIN_MAX_LEN + 3];
-	const char *port = NULL, *end = text + strlen(text);
+	const char *port = NULL, *end;
 	struct in6_addr out;
 	uint64_t value;
 
@@ -169,9 +169,9 @@ is_host_port(const char *text, bool *numeric)
 		if (end == NULL || (end[1] != ':' && end[1] != '\0'))
 			return false;
 		port = end[1] == ':' ? end + 2 : NULL;
-	} else if (strchr(text, ':') != NULL) {
-		end = strchr(text, ':');
-		port = end + 1;
+	} else {
+		end = text + strcspn(text, ":");
+		port = *end == ':' ? end + 1 : NULL;
 	}
 	if ((size_t)(end - text) >= sizeof(host))
 		return false;

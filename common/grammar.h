@@ -26,7 +26,7 @@ struct grammar;
 /* Compiles a table, which is kept by reference. NULL and an error that names
    the row where a pattern is malformed, or two rows could mean the same. */
 struct grammar *grammar_new(const struct command *table, struct error *error);
-void grammar_free(struct grammar *grammar);
+void grammar_free(struct grammar *g);
 
 /* One argument, or one word that could have been left out. */
 struct match_arg {
@@ -49,7 +49,7 @@ struct match {
  * would have fitted, and *at is the word where it went wrong (the number of
  * words, where more were expected). RES_DENIED: what was typed may be a secret.
  */
-int grammar_match(const struct grammar *grammar, const struct words *words,
+int grammar_match(const struct grammar *g, const struct words *words,
     bool abbreviate, struct match *match, size_t *at, struct error *error);
 
 /* What may come after some words: a word, an argument, or the end. */
@@ -62,8 +62,8 @@ struct grammar_next {
 
 /* All of that for somebody's role, in the table's order; the caller frees *out.
    None where the words themselves fit nothing. */
-size_t grammar_next(const struct grammar *grammar, char *const *words,
-    size_t count, bool abbreviate, enum role role, struct grammar_next **out);
+size_t grammar_next(const struct grammar *g, char *const *words, size_t count,
+    bool abbreviate, enum role role, struct grammar_next **out);
 
 /* "xmpp listen <interface>...": a pattern as people read it. The caller frees.
  */

@@ -295,7 +295,7 @@ listen_spec_parse(
 	if (strlen(text) >= sizeof(copy))
 		return error_set(
 		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	name = strsep(&rest, ":");
 	for (size_t i = 0; i < NAMES; i++)
 		known = known || str_equal_nocase(name, names[i]);
@@ -303,7 +303,7 @@ listen_spec_parse(
 		return error_set(
 		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
 	str_lower(name);
-	strcpy(spec->name, name);
+	memcpy(spec->name, name, strlen(name) + 1);
 	if (!read_port(&rest, &spec->client_port) ||
 	    !read_port(&rest, &spec->component_port) || rest != NULL)
 		return error_set(error, RES_INVALID,

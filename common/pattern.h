@@ -24,8 +24,8 @@ struct pattern {
 };
 
 /* Compiles; false where the text is malformed or a type unknown. */
-bool pattern_compile(struct pattern *pattern, const char *text);
-void pattern_clear(struct pattern *pattern);
+bool pattern_compile(struct pattern *p, const char *text);
+void pattern_clear(struct pattern *p);
 
 /* "xmpp listen <interface>...": as people read it. The caller frees. */
 char *pattern_usage(const char *text);

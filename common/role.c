@@ -70,6 +70,7 @@ role_of_peer(int fd, uid_t *uid)
 		return ROLE_ADMIN;
 	/* Asking with no room tells how much is needed. */
 	len = 0;
+	/* cppcheck-suppress nullPointer ; nothing is written to no room */
 	getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len);
 	groups = xmalloc(len + sizeof(*groups));
 	if (len > 0 &&

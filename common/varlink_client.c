@@ -44,7 +44,7 @@ connect_to(const char *path, int timeout_ms, struct error *error)
 		return error_set(error, RES_INVALID,
 		    "%s: path is longer than %zu characters", path,
 		    sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && set_timeout(fd, timeout_ms) == 0 &&
 	    connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
@@ -181,12 +181,13 @@ read_refusal(const json_t *message, struct error *error)
 {
 	const char *name = json_string_value(json_object_get(message, "error"));
 	const json_t *params = json_object_get(message, "parameters");
-	const char *code = NULL, *text = NULL, *what = NULL;
+	const char *code = json_string_value(json_object_get(params, "code"));
+	const char *text = json_string_value(json_object_get(params, "text"));
+	const char *what =
+	    json_string_value(json_object_get(params, "parameter"));
 
 	if (name == NULL)
 		return error_set(error, RES_IO, "the answer makes no sense");
-	json_unpack((json_t *)(uintptr_t)params, "{s?s,s?s,s?s}", "code", &code,
-	    "text", &text, "parameter", &what);
 	if (str_ends(name, ".Error") && code != NULL && text != NULL)
 		return error_set(error, result_from_name(code), "%s", text);
 	if (str_equal(name, VARLINK_SERVICE ".PermissionDenied"))
@@ -195,19 +196,18 @@ read_refusal(const json_t *message, struct error *error)
 	    what == NULL ? "" : ": ", what == NULL ? "" : what);
 }
 
-int
-varlink_client_stream(struct varlink_client *client, const char *method,
-    json_t *parameters, varlink_more_cb more, void *arg, json_t **result,
-    struct error *error)
+/* Takes `parameters`. */
+static int
+send_call(struct varlink_client *client, const char *method, json_t *parameters,
+    bool more, struct error *error)
 {
-	json_t *message, *got;
 	struct buf out = { 0 };
+	json_t *message;
 	int rc;
 
-	*result = NULL;
 	message = json_pack("{s:s,s:o}", "method", method, "parameters",
 	    parameters != NULL ? parameters : json_object());
-	if (more != NULL)
+	if (more)
 		json_object_set_new(message, "more", json_true());
 	rc = varlink_encode(message, &out, error);
 	varlink_wipe(message);
@@ -215,7 +215,20 @@ varlink_client_stream(struct varlink_client *client, const char *method,
 	if (rc == 0)
 		rc = send_all(client, &out, error);
 	buf_wipe(&out);
-	while (rc == 0) {
+	return rc;
+}
+
+int
+varlink_client_stream(struct varlink_client *client, const char *method,
+    json_t *parameters, const struct varlink_more *more, json_t **result,
+    struct error *error)
+{
+	json_t *message, *got;
+	int rc;
+
+	*result = NULL;
+	rc = send_call(client, method, parameters, more != NULL, error);
+	while (rc == 0 && *result == NULL) {
 		message = receive(client, error);
 		if (message == NULL)
 			return error->code;
@@ -225,10 +238,8 @@ varlink_client_stream(struct varlink_client *client, const char *method,
 		else if (!json_is_true(json_object_get(message, "continues")))
 			*result = json_incref(got);
 		else if (more != NULL)
-			more(got, arg);
+			more->cb(got, more->arg);
 		json_decref(message);
-		if (*result != NULL)
-			break;
 	}
 	return rc;
 }
@@ -238,5 +249,5 @@ varlink_client_call(struct varlink_client *client, const char *method,
     json_t *parameters, json_t **result, struct error *error)
 {
 	return varlink_client_stream(
-	    client, method, parameters, NULL, NULL, result, error);
+	    client, method, parameters, NULL, result, error);
 }

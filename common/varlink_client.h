@@ -9,8 +9,12 @@
 /* A blocking connection to a daemon's control socket. */
 struct varlink_client;
 
-/* Called with each answer of a stream, borrowed. */
-typedef void (*varlink_more_cb)(const json_t *parameters, void *arg);
+/* Who gets the answers of a call before its last one, borrowed. */
+typedef void (*varlink_more_cb)(json_t *parameters, void *arg);
+struct varlink_more {
+	varlink_more_cb cb;
+	void *arg;
+};
 
 /*
  * Connects. NULL and RES_UNREACHABLE where no daemon answers, RES_DENIED where
@@ -28,13 +32,13 @@ void varlink_client_set_interrupt(struct varlink_client *client, int fd);
  * Calls a method by its full name; takes `parameters` (NULL: none) and zeroes
  * their texts, since one may be a secret. 0 and the answer, which the caller
  * releases; or the code and text of the refusal, or RES_UNREACHABLE,
- * RES_TIMEOUT or RES_IO: the connection is of no use then. With a callback the
- * call asks for `more`: the callback gets all answers but the last.
+ * RES_TIMEOUT or RES_IO: the connection is of no use then. With `more` the call
+ * asks for it.
  */
 int varlink_client_call(struct varlink_client *client, const char *method,
     json_t *parameters, json_t **result, struct error *error);
 int varlink_client_stream(struct varlink_client *client, const char *method,
-    json_t *parameters, varlink_more_cb more, void *arg, json_t **result,
+    json_t *parameters, const struct varlink_more *more, json_t **result,
     struct error *error);
 
 #endif

@@ -52,6 +52,7 @@ struct conn {
 	struct event *resume;      /* handles what came during a call */
 	uid_t uid;
 	enum role role;
+	char user[64];
 };
 
 struct varlink_server {
@@ -356,7 +357,6 @@ conn_message(struct conn *conn, json_t *message)
 {
 	struct varlink_request req;
 	struct varlink_call *call;
-	const struct passwd *pw;
 	struct error error;
 
 	if (varlink_request_read(message, &req, &error) != 0) {
@@ -376,12 +376,7 @@ conn_message(struct conn *conn, json_t *message)
 	call->oneway = req.oneway;
 	call->uid = conn->uid;
 	call->role = conn->role;
-	pw = getpwuid(conn->uid);
-	if (pw != NULL)
-		snprintf(call->user, sizeof(call->user), "%s", pw->pw_name);
-	else
-		snprintf(
-		    call->user, sizeof(call->user), "uid %d", (int)conn->uid);
+	memcpy(call->user, conn->user, sizeof(call->user));
 	conn->call = call;
 	bufferevent_set_timeouts(conn->bev, NULL, &idle_time);
 	call_dispatch(call, &req);
@@ -456,6 +451,19 @@ connections_of(const struct varlink_server *server, uid_t uid)
 }
 
 static void
+find_user(uid_t uid, char *name, size_t size)
+{
+	struct passwd pw, *found = NULL;
+	char space[4096];
+
+	if (getpwuid_r(uid, &pw, space, sizeof(space), &found) == 0 &&
+	    found != NULL)
+		snprintf(name, size, "%s", pw.pw_name);
+	else
+		snprintf(name, size, "uid %d", (int)uid);
+}
+
+static void
 accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *addr, int len, void *arg)
 {
@@ -479,6 +487,7 @@ accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 	conn->server = server;
 	conn->uid = uid;
 	conn->role = role;
+	find_user(uid, conn->user, sizeof(conn->user));
 	conn->bev =
 	    bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	conn->resume = event_new(server->base, -1, 0, conn_resume_cb, conn);
@@ -536,7 +545,7 @@ listen_at(const char *path, struct error *error)
 		return error_set(error, RES_INVALID,
 		    "%s: path is longer than %zu characters", path,
 		    sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	if (is_alive(&addr))
 		return error_set(error, RES_STATE,
 		    "%s: already running: another process serves it", path);

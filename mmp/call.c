@@ -3,7 +3,6 @@
  */
 #include "mmp/call.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +53,12 @@ open_daemon(const struct mmp *mmp, enum command_at at, int timeout_ms,
 }
 
 static void
-join(json_t *whole, const json_t *part)
+join(json_t *whole, json_t *part)
 {
 	const char *key;
 	json_t *value, *before;
 
-	json_object_foreach((json_t *)(uintptr_t)part, key, value)
+	json_object_foreach(part, key, value)
 	{
 		before = json_object_get(whole, key);
 		if (json_is_array(before) && json_is_array(value))
@@ -75,7 +74,7 @@ struct parts {
 };
 
 static void
-part_cb(const json_t *part, void *arg)
+part_cb(json_t *part, void *arg)
 {
 	const struct parts *parts = arg;
 
@@ -90,6 +89,7 @@ call_daemon(struct mmp *mmp, const struct call *call, json_t **result,
 {
 	int timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : ANSWER_MS;
 	struct parts parts = { .call = call };
+	const struct varlink_more more = { part_cb, &parts };
 	struct varlink_client *client;
 	json_t *last;
 	char *full;
@@ -106,7 +106,7 @@ call_daemon(struct mmp *mmp, const struct call *call, json_t **result,
 	parts.whole = json_object();
 	xasprintf(&full, "%s.%s", command_interface(call->at), call->method);
 	rc = varlink_client_stream(
-	    client, full, call->params, part_cb, &parts, &last, error);
+	    client, full, call->params, &more, &last, error);
 	if (rc == 0) {
 		join(parts.whole, last);
 		*result = json_incref(parts.whole);

@@ -5,7 +5,7 @@
 
 /* Called with an answer before the last; true if nothing more is to be done
    with it, false to have it joined with the rest. */
-typedef bool (*call_part_cb)(const json_t *part, void *arg);
+typedef bool (*call_part_cb)(json_t *part, void *arg);
 
 /* A call to a daemon; `params` is taken. */
 struct call {

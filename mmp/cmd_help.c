@@ -16,63 +16,65 @@
 #define COLUMN 40 /* where explanations begin */
 
 /* The whole deployment, in the order in which it is typed. */
-static const char *const cluster_help[] = {
-	"Three XMPP servers as a cluster. Every line is one command; the names",
-	"tptac9.com, abhiall and certall are examples, take your own.",
-	"",
-	"Certificates, one for all nodes (or one for each):",
-	"  pki csr abhiall CN:cb1.tptac9.com subjectAltName:tptac9.com,"
-	"cb1.tptac9.com,",
-	"      cb2.tptac9.com,cb3.tptac9.com      (in one line)",
-	"  Fetch abhiall.csr by SFTP, have it signed by a CA, put abhiall.cer "
-	"and",
-	"  the CA's bundle certall.cer back, and on the other nodes "
-	"abhiall.key "
-	"too.",
-	"  With one certificate a node, also put xmpp-cluster-bundle.crt on "
-	"all:",
-	"  the certificates of all nodes in one file.",
-	"  pki list",
-	"",
-	"First node:",
-	"  xmpp domain tptac9.com",
-	"  xmpp listen a",
-	"  xmpp certs abhiall.key abhiall.cer certall.cer",
-	"  xmpp cluster trust xmpp-cluster-bundle.crt   (one for all: "
-	"abhiall.cer)",
-	"  xmpp callbridge add cb1                      (likewise cb2, cb3)",
-	"  xmpp callbridge list",
-	"  xmpp disable",
-	"  xmpp cluster enable",
-	"  xmpp cluster initialize",
-	"  xmpp enable",
-	"",
-	"Second and third node:",
-	"  xmpp domain, listen, certs and cluster trust as on the first",
-	"  xmpp callbridge add-secret cb1               (likewise cb2, cb3)",
-	"  xmpp disable",
-	"  xmpp cluster enable",
-	"  xmpp enable",
-	"  xmpp cluster join cb1.tptac9.com             (any member)",
-	"",
-	"Each Call Bridge, with the secret that 'xmpp callbridge add' printed:",
-	"  callbridge xmpp name cb1",
-	"  callbridge xmpp domain tptac9.com",
-	"  callbridge xmpp secret",
-	"",
-	"DNS:",
-	"  _xmpp-component._tcp.tptac9.com. 86400 IN SRV 0 0 5223 "
-	"cb1.tptac9.com.",
-	"  _xmpp-client._tcp.tptac9.com. 86400 IN SRV 10 50 5222 "
-	"cb1.tptac9.com.",
-	"  (likewise cb2, cb3; and an address for each of the three names)",
-	"  dns lookup srv _xmpp-component._tcp.tptac9.com",
-	"",
-	"Then look, on every node:",
-	"  xmpp cluster status",
-	"  callbridge status",
-	NULL,
-};
+static const char cluster_help[] =
+    "Three XMPP servers as a cluster. Every line is one command; "
+    "the names\n"
+    "tptac9.com, abhiall and certall are examples, take your own.\n"
+    "\n"
+    "Certificates, one for all nodes (or one for each):\n"
+    "  pki csr abhiall CN:cb1.tptac9.com "
+    "subjectAltName:tptac9.com,cb1.tptac9.com,\n"
+    "      cb2.tptac9.com,cb3.tptac9.com      (in one line)\n"
+    "  Fetch abhiall.csr by SFTP, have it signed by a CA, put "
+    "abhiall.cer and\n"
+    "  the CA's bundle certall.cer back, and on the other nodes "
+    "abhiall.key too.\n"
+    "  With one certificate a node, also put "
+    "xmpp-cluster-bundle.crt on all:\n"
+    "  the certificates of all nodes in one file.\n"
+    "  pki list\n"
+    "\n"
+    "First node:\n"
+    "  xmpp domain tptac9.com\n"
+    "  xmpp listen a\n"
+    "  xmpp certs abhiall.key abhiall.cer certall.cer\n"
+    "  xmpp cluster trust xmpp-cluster-bundle.crt   (one for "
+    "all: abhiall.cer)\n"
+    "  xmpp callbridge add cb1                      (likewise "
+    "cb2, cb3)\n"
+    "  xmpp callbridge list\n"
+    "  xmpp disable\n"
+    "  xmpp cluster enable\n"
+    "  xmpp cluster initialize\n"
+    "  xmpp enable\n"
+    "\n"
+    "Second and third node:\n"
+    "  xmpp domain, listen, certs and cluster trust as on the first\n"
+    "  xmpp callbridge add-secret cb1               (likewise "
+    "cb2, cb3)\n"
+    "  xmpp disable\n"
+    "  xmpp cluster enable\n"
+    "  xmpp enable\n"
+    "  xmpp cluster join cb1.tptac9.com             (any member)\n"
+    "\n"
+    "Each Call Bridge, with the secret that 'xmpp callbridge "
+    "add' printed:\n"
+    "  callbridge xmpp name cb1\n"
+    "  callbridge xmpp domain tptac9.com\n"
+    "  callbridge xmpp secret\n"
+    "\n"
+    "DNS:\n"
+    "  _xmpp-component._tcp.tptac9.com. 86400 IN SRV 0 0 5223 "
+    "cb1.tptac9.com.\n"
+    "  _xmpp-client._tcp.tptac9.com. 86400 IN SRV 10 50 5222 "
+    "cb1.tptac9.com.\n"
+    "  (likewise cb2, cb3; and an address for each of the three "
+    "names)\n"
+    "  dns lookup srv _xmpp-component._tcp.tptac9.com\n"
+    "\n"
+    "Then look, on every node:\n"
+    "  xmpp cluster status\n"
+    "  callbridge status\n";
 
 static void
 add_entry(struct buf *b, const char *what, const char *help)
@@ -185,8 +187,7 @@ add_topic(struct buf *b, const struct mmp *mmp, const char *topic,
 	const char *about = group_help(topic), *instead;
 
 	if (str_equal_nocase(topic, "cluster")) {
-		for (size_t i = 0; cluster_help[i] != NULL; i++)
-			buf_addf(b, "%s\n", cluster_help[i]);
+		buf_add_str(b, cluster_help);
 		return 0;
 	}
 	if (about != NULL)

@@ -124,18 +124,23 @@ describe_link(json_t *said, const char *name)
 static json_t *
 find_gateway(const char *interface)
 {
-	char name[IFNAMSIZ + 1], text[INET_ADDRSTRLEN], line[256];
 	FILE *file = fopen("/proc/net/route", "re");
-	unsigned to, gateway;
+	char text[INET_ADDRSTRLEN], line[256], *rest;
+	const char *name, *to;
 	json_t *found = NULL;
+	uint32_t gateway;
 
 	while (file != NULL && found == NULL &&
-	    fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "%16s %x %x", name, &to, &gateway) == 3 &&
-		    to == 0 && str_equal(name, interface)) {
-			inet_ntop(AF_INET, &gateway, text, sizeof(text));
-			found = json_string(text);
-		}
+	    fgets(line, sizeof(line), file) != NULL) {
+		rest = line;
+		name = strsep(&rest, "\t");
+		to = strsep(&rest, "\t");
+		if (!str_equal(name, interface) || !str_equal(to, "00000000"))
+			continue;
+		gateway = (uint32_t)strtoul(rest, NULL, 16);
+		inet_ntop(AF_INET, &gateway, text, sizeof(text));
+		found = json_string(text);
+	}
 	if (file != NULL)
 		fclose(file);
 	return found != NULL ? found : json_null();

@@ -78,13 +78,25 @@ add_words(struct candidates *c, const char *typed, const char *words)
 	}
 }
 
+/* The ending that a file of a type has; NULL: it isn't one. */
+static const char *
+suffix_of(const struct arg_type *type, const char *name)
+{
+	if (type->suffixes == NULL)
+		return "";
+	for (size_t i = 0; type->suffixes[i] != NULL; i++)
+		if (str_ends(name, type->suffixes[i]))
+			return type->suffixes[i];
+	return NULL;
+}
+
 /* Files of the pki folder whose names end as they should. */
 static void
 add_files(struct mmp *mmp, struct candidates *c, const char *typed,
     const struct arg_type *type)
 {
-	const char *const *suffix;
 	const struct dirent *entry;
+	const char *suffix;
 	char *path;
 	DIR *dir;
 	size_t len;
@@ -92,18 +104,16 @@ add_files(struct mmp *mmp, struct candidates *c, const char *typed,
 	xasprintf(&path, "%s/pki", mmp->root);
 	dir = opendir(path);
 	free(path);
+	/* cppcheck-suppress readdirCalled ; nobody else reads this stream */
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		len = strlen(entry->d_name);
 		if (entry->d_name[0] == '.')
 			continue;
-		suffix = type->suffixes;
-		while (suffix != NULL && *suffix != NULL &&
-		    !str_ends(entry->d_name, *suffix))
-			suffix++;
-		if (suffix != NULL && *suffix == NULL)
+		suffix = suffix_of(type, entry->d_name);
+		if (suffix == NULL)
 			continue;
 		if (type->strip)
-			len -= strlen(*suffix);
+			len -= strlen(suffix);
 		add(c, typed, entry->d_name, len);
 	}
 	if (dir != NULL)

@@ -14,7 +14,7 @@
 
 /* A copy in memory is written as a whole: file_write() makes it durable. */
 static bool
-part_cb(const json_t *part, void *arg)
+part_cb(json_t *part, void *arg)
 {
 	const char *lines = json_string_value(json_object_get(part, "lines"));
 

@@ -166,6 +166,7 @@ find_source(void)
 static char *
 find_user(void)
 {
+	/* cppcheck-suppress getpwuidCalled ; there is one thread */
 	const struct passwd *pw = getpwuid(getuid());
 	char *user;
 

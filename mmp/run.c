@@ -35,7 +35,7 @@ struct job {
 
 /* Progress is shown at once. */
 static bool
-part_cb(const json_t *part, void *arg)
+part_cb(json_t *part, void *arg)
 {
 	const json_t *checks = json_object_get(part, "checks");
 	struct job *job = arg;
@@ -153,7 +153,7 @@ show(struct job *job, json_t *result)
 	}
 }
 
-static enum mmp_status
+static int
 run_match(struct mmp *mmp, const struct match *match)
 {
 	struct error error = { .code = RES_OK };
@@ -200,7 +200,7 @@ print_caret(const struct mmp *mmp, const char *line, size_t column)
 	fflush(stdout);
 }
 
-static enum mmp_status
+static int
 refuse(struct mmp *mmp, const char *line, const struct words *words, size_t at,
     const char *why, bool typed)
 {
@@ -239,7 +239,7 @@ join_words(const struct words *words)
 	return buf_steal_str(&b);
 }
 
-static enum mmp_status
+static int
 run_permitted(
     struct mmp *mmp, const struct match *match, const struct words *words)
 {
@@ -258,11 +258,11 @@ run_permitted(
 	return MMP_REFUSED;
 }
 
-enum mmp_status
+int
 run_line(struct mmp *mmp, const char *line, bool typed)
 {
 	struct error error = { .code = RES_OK };
-	enum mmp_status status = MMP_DONE;
+	int status = MMP_DONE;
 	struct words words;
 	struct match match;
 	size_t at = 0;

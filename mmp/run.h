@@ -9,7 +9,7 @@
  * words may be abbreviated, # is no comment, and errors point at the word.
  * An empty line is done at once.
  */
-enum mmp_status run_line(struct mmp *mmp, const char *line, bool typed);
+int run_line(struct mmp *mmp, const char *line, bool typed);
 
 /* Whether a line may be kept in a history: it isn't if what was typed may be a
    secret in the wrong place. */

@@ -10,10 +10,10 @@
 #include "mmp/print.h"
 #include "mmp/run.h"
 
-enum mmp_status
+int
 script_run(struct mmp *mmp)
 {
-	enum mmp_status status, first = MMP_DONE;
+	int status, first = MMP_DONE;
 	char *line;
 	bool cut;
 

@@ -119,8 +119,7 @@ print_candidates(const struct candidates *c)
 	for (size_t i = 0; i < c->count; i++)
 		if (strlen(c->at[i]) > width)
 			width = strlen(c->at[i]);
-	columns = LIST_WIDTH / (width + 2);
-	columns = columns == 0 ? 1 : columns;
+	columns = width + 2 > LIST_WIDTH ? 1 : LIST_WIDTH / (width + 2);
 	rows = (c->count + columns - 1) / columns;
 	fputc('\n', stdout);
 	for (size_t row = 0; row < rows; row++) {

@@ -8,6 +8,6 @@ int shell_run(struct mmp *mmp);
 
 /* Commands from standard input that nobody types. The status of the first that
    failed. */
-enum mmp_status script_run(struct mmp *mmp);
+int script_run(struct mmp *mmp);
 
 #endif

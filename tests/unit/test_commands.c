@@ -281,7 +281,8 @@ what_has_no_place_here_names_another_way(void **state)
 	for (e = commands_elsewhere; e->words != NULL; e++) {
 		snprintf(line, sizeof(line), "%s", e->words);
 		for (char *p = line; *p != '\0'; p++)
-			*p = *p == '*' ? 'a' : *p;
+			if (*p == '*')
+				*p = 'a';
 		assert_int_equal(
 		    words_split(line, false, false, &words, NULL), 0);
 		if (grammar_match(g, &words, false, &m, &at, &error) == 0)

@@ -76,7 +76,7 @@ check_rows(const struct row *rows, size_t count, bool abbreviate)
 }
 
 #define CHECK_ROWS(rows, abbreviate)                                           \
-	check_rows(rows, sizeof(rows) / sizeof(rows[0]), abbreviate)
+	check_rows(rows, sizeof(rows) / sizeof((rows)[0]), abbreviate)
 
 static const struct row good[] = {
 	{ "set name cb1", "set name <name> | name=cb1" },

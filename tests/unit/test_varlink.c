@@ -361,7 +361,7 @@ an_unknown_method_is_refused(void **state)
 }
 
 static void
-collect(const json_t *result, void *arg)
+collect(json_t *result, void *arg)
 {
 	int *sum = arg;
 
@@ -376,9 +376,10 @@ a_stream_gives_all_its_answers(void **state)
 	struct error e;
 	json_t *result;
 	int sum = 0;
+	const struct varlink_more more = { collect, &sum };
 
 	assert_int_equal(varlink_client_stream(f->client, "im.test.Test.Count",
-			     NULL, collect, &sum, &result, &e),
+			     NULL, &more, &result, &e),
 	    0);
 	assert_int_equal(sum, 123);
 	assert_int_equal(json_integer_value(json_object_get(result, "n")), 4);
