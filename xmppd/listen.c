@@ -302,8 +302,6 @@ pending_start_tls(struct pending *p)
 		pending_free(p);
 		return;
 	}
-	SSL_CTX_set_client_hello_cb(ctx, client_hello_cb, l);
-	SSL_CTX_set_alpn_select_cb(ctx, alpn_select_cb, NULL);
 	p->c = conn_accept(l->loop, p->fd, &pending_ops, p);
 	p->fd = -1;
 	conn_set_deadline(p->c, HANDSHAKE_MS);
@@ -522,6 +520,15 @@ void
 listener_set_tls(
     struct listener *l, struct ssl_ctx_st *client, struct ssl_ctx_st *peer)
 {
+	/* The ALPN is chosen by the context that the ClientHello has got. */
+	for (size_t i = 0; i < 2; i++) {
+		struct ssl_ctx_st *ctx = i == 0 ? client : peer;
+
+		if (ctx == NULL)
+			continue;
+		SSL_CTX_set_client_hello_cb(ctx, client_hello_cb, l);
+		SSL_CTX_set_alpn_select_cb(ctx, alpn_select_cb, NULL);
+	}
 	l->client_tls = client;
 	l->peer_tls = peer;
 }
