@@ -181,11 +181,17 @@ pending_free(struct pending *p)
 }
 
 static void
-reset_fd(int fd)
+set_reset(int fd)
 {
 	struct linger reset = { 1, 0 };
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+static void
+reset_fd(int fd)
+{
+	set_reset(fd);
 	close(fd);
 }
 
@@ -250,20 +256,21 @@ client_hello_cb(SSL *ssl, int *alert, void *arg)
 	struct listener *l = arg;
 	const unsigned char *ext;
 	size_t len;
-	bool peer = SSL_client_hello_get0_ext(ssl,
-			TLSEXT_TYPE_application_layer_protocol_negotiation,
-			&ext, &len) == 1 &&
+	bool peer;
+
+	(void)alert;
+	peer = SSL_client_hello_get0_ext(ssl,
+		   TLSEXT_TYPE_application_layer_protocol_negotiation, &ext,
+		   &len) == 1 &&
 	    len > 2 && alpn_offers(ext + 2, len - 2, PEER_ALPN);
 
-	if (!peer) {
-		if (l->client_tls != NULL && l->ops->serving(l->arg))
-			return SSL_CLIENT_HELLO_SUCCESS;
-		*alert = SSL_AD_ACCESS_DENIED;
-		return SSL_CLIENT_HELLO_ERROR;
-	}
-	if (l->peer_tls == NULL) {
-		*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
-		return SSL_CLIENT_HELLO_ERROR;
+	if (!peer && l->client_tls != NULL && l->ops->serving(l->arg))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	if (!peer || l->peer_tls == NULL) {
+		/* Reset, without so much as an alert (G4): closed by the
+		 * connection, which takes this for an error. */
+		set_reset(SSL_get_fd(ssl));
+		return SSL_CLIENT_HELLO_RETRY;
 	}
 	SSL_set_SSL_CTX(ssl, l->peer_tls);
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(l->peer_tls),

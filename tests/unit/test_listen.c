@@ -263,17 +263,32 @@ the_cluster_s_alpn_is_a_peer(void **state)
 
 /* G4: on a member the port is bound for the cluster's protocol alone. */
 static void
-without_service_only_peers_are_answered(void **state)
+without_service_a_peer_is_answered(void **state)
 {
 	struct world *w = *state;
 
 	w->serving = false;
 	start_tls(w, PEER_ALPN);
 	assert_string_equal(w->what, "peer");
-	w->what[0] = w->why[0] = '\0';
+}
+
+static void
+without_service_a_client_s_tls_is_reset(void **state)
+{
+	struct world *w = *state;
+
+	w->serving = false;
 	start_tls(w, "xmpp-client");
 	assert_string_equal(w->what, "");
-	w->why[0] = '\0';
+	assert_string_equal(w->why, "connection reset by peer");
+}
+
+static void
+without_service_a_stream_is_reset(void **state)
+{
+	struct world *w = *state;
+
+	w->serving = false;
 	say(w, "<");
 	assert_string_equal(w->what, "");
 	assert_string_equal(w->why, "connection reset by peer");
@@ -324,7 +339,9 @@ main(void)
 		TEST(direct_tls_is_a_client),
 		TEST(direct_tls_without_alpn_is_a_client),
 		TEST(the_cluster_s_alpn_is_a_peer),
-		TEST(without_service_only_peers_are_answered),
+		TEST(without_service_a_peer_is_answered),
+		TEST(without_service_a_client_s_tls_is_reset),
+		TEST(without_service_a_stream_is_reset),
 		TEST(a_port_in_use_is_named_with_its_holder),
 		TEST(what_is_not_wanted_any_more_is_closed),
 	};
