@@ -426,11 +426,13 @@ edge_unlink(void *arg)
 static void
 edge_make(struct node *n)
 {
+	char secret[33];
 	struct edge_config cfg = { .node = n->instance.raft_id,
 		.edge = 0,
 		.edges = 1,
 		.hold_ms = n->hold_ms,
 		.domain = n->domain != NULL ? n->domain : "",
+		.secret = secret,
 		.stanza_max = STANZA_MAX,
 		.window = WINDOW,
 		.session_window = SESSION_WINDOW };
@@ -439,6 +441,7 @@ edge_make(struct node *n)
 		.unlink = edge_unlink,
 		.derive = edge_derive };
 
+	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), secret);
 	n->edge = edge_new(n->base, &cfg, &env);
 }
 

@@ -87,10 +87,9 @@ exchange(struct sasl *s, char *line, char *end)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t secret[32];
-	struct sasl_env env = {
-		.domain = "example.org", .secret = secret, .binding = binding_cb
-	};
+	struct sasl_env env = { .domain = "example.org",
+		.secret = "secret",
+		.binding = binding_cb };
 	char *copy = xmalloc(size + 1), *line;
 	struct sasl *s;
 

@@ -357,6 +357,7 @@ pump_new(void)
 		.edges = 1,
 		.hold_ms = 3000,
 		.domain = PUMP_DOMAIN,
+		.secret = "secret",
 		.stanza_max = 65536,
 		.window = 64,
 		.session_window = 8 };

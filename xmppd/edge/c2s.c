@@ -255,16 +255,11 @@ c2s_answer(struct session *s, int code, struct text data)
 	struct buf out = { 0 };
 	struct scram_keys keys;
 	struct cursor c;
-	bool has_keys = false;
 
-	if (data.data != NULL) {
-		cursor_init(&c, data.data, data.len);
-		has_keys = scram_keys_decode(&c, &keys) == RES_OK;
-	}
-	if (code == RES_OK && !has_keys)
+	cursor_init(&c, data.data, data.len);
+	if (code == RES_OK && scram_keys_decode(&c, &keys) != RES_OK)
 		code = RES_INVALID;
-	auth_go_on(s,
-	    sasl_keys(s->c2s->sasl, code, has_keys ? &keys : NULL, &out), &out);
+	auth_go_on(s, sasl_keys(s->c2s->sasl, code, &keys, &out), &out);
 	crypto_wipe(&keys, sizeof(keys));
 	buf_clear(&out);
 }

@@ -210,7 +210,8 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	e->loop = conn_loop_new(base);
 	ops.arg = e;
 	e->uplink = uplink_new(&up, &ops, edge_now(e));
-	crypto_random(e->secret, sizeof(e->secret));
+	e->secret = xstrdup(cfg->secret);
+	e->cfg.secret = e->secret;
 	TAILQ_INIT(&e->logins);
 	TAILQ_INIT(&e->sessions);
 	TAILQ_INIT(&e->ending);
@@ -241,7 +242,7 @@ edge_free(struct edge *e)
 	buf_clear(&e->out);
 	buf_clear(&e->payload);
 	buf_clear(&e->child);
-	crypto_wipe(e->secret, sizeof(e->secret));
+	crypto_wipe_free(e->secret);
 	free(e->domain);
 	free(e);
 }

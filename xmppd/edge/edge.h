@@ -27,6 +27,9 @@ struct edge_config {
 	uint32_t edges; /* how many this node runs */
 	uint32_t hold_ms;
 	const char *domain;
+	const char *secret;      /* the same on all nodes and for good: what the
+				    keys of accounts that don't exist are made
+				    up from */
 	size_t stanza_max;       /* bytes of one stanza */
 	uint32_t window;         /* frames not acknowledged, all sessions */
 	uint32_t session_window; /* and of one session */

@@ -228,7 +228,8 @@ made_up_key(const struct sasl *s, const char *hash, struct scram_key *key)
 	char *text;
 
 	xasprintf(&text, "%s:%s", hash, sasl_user(s));
-	crypto_hmac_sha256(s->env->secret, 32, text, strlen(text), digest);
+	crypto_hmac_sha256(
+	    s->env->secret, strlen(s->env->secret), text, strlen(text), digest);
 	memcpy(key->salt, digest, sizeof(key->salt));
 	key->iterations = SCRAM_ITERATIONS;
 	crypto_random(key->stored_key, sizeof(key->stored_key));
@@ -352,7 +353,7 @@ sasl_keys(
 	if (code != RES_OK && code != RES_NOT_FOUND)
 		return fail(s, "temporary-auth-failure");
 	s->known = code == RES_OK;
-	if (keys != NULL) {
+	if (s->known) {
 		s->keys = *keys;
 	} else {
 		made_up_key(s, "sha1", &s->keys.sha1);

@@ -18,9 +18,8 @@ struct sasl;
 struct sasl_env {
 	void *arg;
 	const char *domain;
-	/* For keys of accounts that don't exist: 32 bytes, the same for as long
-	 * as may be. */
-	const uint8_t *secret;
+	/* What keys of accounts that don't exist are made up from. */
+	const char *secret;
 	/* The channel binding's data of this connection, or 0 if it has none
 	 * of that type. */
 	size_t (*binding)(void *arg, const char *type, uint8_t out[64]);
@@ -46,8 +45,8 @@ void sasl_free(struct sasl *s);
  * none (RFC 6120, 6.4.2). */
 enum sasl_result sasl_input(
     struct sasl *s, const void *msg, size_t len, struct buf *out);
-/* RES_NOT_FOUND: there is no such account, `keys` may be made-up ones or NULL;
- * the exchange goes on and fails as one with a wrong password. */
+/* RES_NOT_FOUND: there is no such account; the exchange goes on with made-up
+ * keys, and fails as one with a wrong password. */
 enum sasl_result sasl_keys(
     struct sasl *s, int code, const struct scram_keys *keys, struct buf *out);
 enum sasl_result sasl_derived(

@@ -95,7 +95,7 @@ struct edge {
 	struct uplink *uplink;
 	struct ssl_ctx_st *client_tls, *component_tls;
 	bool serving, plaintext;
-	uint8_t secret[32];           /* for made-up SCRAM keys */
+	char *secret;                 /* edge_config.secret */
 	struct session_list logins;   /* not bound yet, oldest first */
 	struct session_list sessions; /* bound */
 	struct session_list ending;   /* the peer has closed, oldest first */

@@ -174,10 +174,8 @@ struct up_ping {
  */
 enum query_kind {
 	QUERY_SCRAM = 1, /* name: prepared local part; answer: struct
-	                    scram_keys by scram_keys_encode(). RES_NOT_FOUND:
-	                    the data may be made-up keys, the same for a name
-	                    on every node, so that nobody learns which
-	                    accounts there are; without, the edge's own */
+	                    scram_keys by scram_keys_encode(), or
+	                    RES_NOT_FOUND */
 	QUERY_COMPONENT, /* name: prepared domain; answer: the shared secret,
 	                    or RES_NOT_FOUND */
 	QUERY_ALIVE,     /* answered RES_OK: this edge has a leader */
