@@ -69,8 +69,4 @@ size_t grammar_next(const struct grammar *g, char *const *words, size_t count,
  */
 char *grammar_usage(const struct command *command);
 
-/* What to use instead of a command of the original, of which the first `at`
-   words fit a row here; NULL if the line isn't one. */
-const char *grammar_elsewhere(const struct words *words, size_t at);
-
 #endif

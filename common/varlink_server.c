@@ -17,9 +17,6 @@
 #include "common/varlink_server.h"
 
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -36,10 +33,11 @@
 #include "common/log.h"
 #include "common/strutil.h"
 #include "common/varlink.h"
+#include "common/varlink_parts.h"
 #include "common/xmalloc.h"
 
 #define CONNECTIONS_PER_UID 32
-#define OUTPUT_MAX (4 * VARLINK_MESSAGE_MAX)
+#define OUTPUT_MAX (16 * VARLINK_MESSAGE_MAX)
 
 static const struct timeval idle_time = { 60, 0 };
 static const struct timeval accept_pause = { 1, 0 };
@@ -146,8 +144,12 @@ varlink_reply_more(struct varlink_call *call, json_t *result)
 	}
 	conn_send(
 	    conn, json_pack("{s:o,s:b}", "parameters", result, "continues", 1));
-	return evbuffer_get_length(bufferevent_get_output(conn->bev)) <
-	    OUTPUT_MAX;
+	if (evbuffer_get_length(bufferevent_get_output(conn->bev)) < OUTPUT_MAX)
+		return true;
+	/* Half an answer must not look like a whole one. */
+	log_warn("control: uid %d: doesn't read its answers", (int)conn->uid);
+	conn_close(conn);
+	return false;
 }
 
 static void
@@ -162,9 +164,9 @@ call_refuse(struct varlink_call *call, const char *error, json_t *parameters)
 	call_free(call);
 }
 
-static void
-call_refuse_service(struct varlink_call *call, const char *error,
-    const char *key, const char *value)
+void
+varlink_refuse(struct varlink_call *call, const char *error, const char *key,
+    const char *value)
 {
 	char name[64];
 
@@ -211,8 +213,7 @@ varlink_unpack(struct varlink_call *call, json_t *params, const char *fmt, ...)
 	rc = json_vunpack_ex(params, &why, JSON_STRICT, fmt, ap);
 	va_end(ap);
 	if (rc != 0)
-		call_refuse_service(
-		    call, "InvalidParameter", "parameter", why.text);
+		varlink_refuse(call, "InvalidParameter", "parameter", why.text);
 	return rc == 0;
 }
 
@@ -232,86 +233,6 @@ enum role
 varlink_call_role(const struct varlink_call *call)
 {
 	return call->role;
-}
-
-/*
- * The section of an interface in the text, up to the next one or the end; the
- * caller frees. A .varlink file of ours holds several, one a group of methods.
- */
-static char *
-section_of(const char *text, const char *name)
-{
-	size_t len = strlen(name);
-	const char *at, *end;
-
-	for (at = text; at != NULL; at = strstr(at, "\ninterface ")) {
-		at += *at == '\n';
-		if (!str_starts(at, "interface ")) {
-			continue;
-		}
-		at += strlen("interface ");
-		if (strncmp(at, name, len) != 0 || at[len] != '\n')
-			continue;
-		at -= strlen("interface ");
-		end = strstr(at, "\ninterface ");
-		return end == NULL ? xstrdup(at)
-				   : xstrndup(at, (size_t)(end - at) + 1);
-	}
-	return NULL;
-}
-
-static const char service_text[] =
-    "# What every Varlink service answers\n"
-    "interface " VARLINK_SERVICE "\n\n"
-    "method GetInfo() -> (vendor: string, product: string, version: string,"
-    " url: string, interfaces: []string)\n"
-    "method GetInterfaceDescription(interface: string) ->"
-    " (description: string)\n\n"
-    "error InterfaceNotFound (interface: string)\n"
-    "error MethodNotFound (method: string)\n"
-    "error InvalidParameter (parameter: string)\n"
-    "error PermissionDenied (method: string)\n";
-
-static void
-service_info(struct varlink_call *call, const struct varlink_interface *iface)
-{
-	json_t *names = json_array();
-	const char *at = iface->text;
-
-	json_array_append_new(names, json_string(VARLINK_SERVICE));
-	while (at != NULL) {
-		at += *at == '\n';
-		if (str_starts(at, "interface ")) {
-			at += strlen("interface ");
-			json_array_append_new(
-			    names, json_stringn(at, strcspn(at, "\n")));
-		}
-		at = strstr(at, "\ninterface ");
-	}
-	varlink_reply(call,
-	    json_pack("{s:s,s:s,s:s,s:s,s:o}", "vendor", "mmp", "product",
-		iface->name, "version", MMP_VERSION, "url", "", "interfaces",
-		names));
-}
-
-static void
-service_describe(struct varlink_call *call, json_t *params,
-    const struct varlink_interface *iface)
-{
-	const char *name;
-	char *text;
-
-	if (!varlink_unpack(call, params, "{s:s}", "interface", &name))
-		return;
-	text = str_equal(name, VARLINK_SERVICE) ? xstrdup(service_text)
-						: section_of(iface->text, name);
-	if (text == NULL) {
-		call_refuse_service(
-		    call, "InterfaceNotFound", "interface", name);
-		return;
-	}
-	varlink_reply(call, json_pack("{s:s}", "description", text));
-	free(text);
 }
 
 static const struct varlink_method *
@@ -337,16 +258,15 @@ call_dispatch(struct varlink_call *call, const struct varlink_request *req)
 	    find_method(server->interface, req->method);
 
 	if (str_equal(req->method, VARLINK_SERVICE ".GetInfo"))
-		service_info(call, server->interface);
+		varlink_service_info(call, server->interface);
 	else if (str_equal(
 		     req->method, VARLINK_SERVICE ".GetInterfaceDescription"))
-		service_describe(call, req->parameters, server->interface);
+		varlink_service_describe(
+		    call, req->parameters, server->interface);
 	else if (m == NULL)
-		call_refuse_service(
-		    call, "MethodNotFound", "method", req->method);
+		varlink_refuse(call, "MethodNotFound", "method", req->method);
 	else if (call->role < m->role)
-		call_refuse_service(
-		    call, "PermissionDenied", "method", req->method);
+		varlink_refuse(call, "PermissionDenied", "method", req->method);
 	else
 		m->handler(call, req->parameters, server->ctx);
 }
@@ -521,54 +441,12 @@ accept_error_cb(struct evconnlistener *listener, void *arg)
 	event_add(server->accept_again, &accept_pause);
 }
 
-/* Whether somebody answers there. */
-static bool
-is_alive(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool alive;
-
-	if (fd < 0)
-		return false;
-	alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
-	close(fd);
-	return alive;
-}
-
-static int
-listen_at(const char *path, struct error *error)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return error_set(error, RES_INVALID,
-		    "%s: path is longer than %zu characters", path,
-		    sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	if (is_alive(&addr))
-		return error_set(error, RES_STATE,
-		    "%s: already running: another process serves it", path);
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* Anybody may connect: the kernel says who it is, see accept_cb. */
-	if (fd < 0 ||
-	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-	    chmod(path, 0666) != 0 || listen(fd, 64) != 0) {
-		error_set(error, RES_IO, "%s: %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return RES_IO;
-	}
-	return fd;
-}
-
 struct varlink_server *
 varlink_server_new(struct event_base *base, const char *path,
     const struct varlink_interface *interface, void *ctx, struct error *error)
 {
 	struct varlink_server *server;
-	int fd = listen_at(path, error);
+	int fd = varlink_listen(path, error);
 
 	if (fd < 0)
 		return NULL;

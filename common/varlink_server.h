@@ -58,7 +58,8 @@ void varlink_reply(struct varlink_call *call, json_t *result);
 /*
  * Sends one of several answers; varlink_reply() or varlink_error() ends them.
  * Takes `result`. Does nothing where the client didn't ask for `more`. False
- * when the client has gone (or doesn't read): end the call then.
+ * when the client has gone, or was cut off because it doesn't read: end the
+ * call then.
  */
 bool varlink_reply_more(struct varlink_call *call, json_t *result);
 

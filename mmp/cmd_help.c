@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "common/buf.h"
+#include "common/elsewhere.h"
 #include "common/grammar.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
@@ -175,7 +176,7 @@ elsewhere(const char *topic)
 
 	if (words_split(topic, false, false, &words, NULL) != 0)
 		return NULL;
-	instead = grammar_elsewhere(&words, 0);
+	instead = elsewhere_find(&words, 0);
 	words_clear(&words);
 	return instead;
 }

@@ -19,7 +19,6 @@
 #include "mmp/input.h"
 #include "mmp/mmp.h"
 #include "mmp/node.h"
-#include "mmp/print.h"
 #include "mmp/run.h"
 #include "mmp/shell.h"
 
@@ -28,6 +27,8 @@
 struct options {
 	const char *root, *command;
 	bool json;
+	struct words
+	    forced; /* a ForceCommand, which the texts may point into */
 };
 
 static int
@@ -100,25 +101,20 @@ parse_options(int argc, char **argv, struct options *options)
 static int
 parse_forced(struct options *options)
 {
-	struct words words;
-	const char *name;
+	struct words *words = &options->forced;
 	char **argv;
-	int rc = -1;
+	int rc;
 
 	if (options->command == NULL ||
-	    words_split(options->command, false, false, &words, NULL) != 0)
+	    words_split(options->command, false, false, words, NULL) != 0 ||
+	    words->count == 0 || !str_ends(words->at[0], "/mmp"))
 		return -1;
-	name = words.count > 0 ? strrchr(words.at[0], '/') : NULL;
-	if (name != NULL && str_equal(name, "/mmp")) {
-		options->command = NULL;
-		argv = xcalloc(words.count + 1, sizeof(*argv));
-		/* They are kept until the end: options point into them. */
-		memcpy(argv, words.at, words.count * sizeof(*argv));
-		rc = parse_options((int)words.count, argv, options);
-		free(argv);
-	} else {
-		words_clear(&words);
-	}
+	options->command = NULL;
+	/* getopt(3) wants a NULL at the end, and moves what it is given. */
+	argv = xcalloc(words->count + 1, sizeof(*argv));
+	memcpy(argv, words->at, words->count * sizeof(*argv));
+	rc = parse_options((int)words->count, argv, options);
+	free(argv);
 	return rc;
 }
 
@@ -186,14 +182,39 @@ run(struct mmp *mmp, const char *command)
 	return script_run(mmp);
 }
 
+static int
+start(const struct options *options)
+{
+	char *user = find_user(), *source = find_source();
+	char *hostname = node_hostname(options->root);
+	struct grammar *grammar;
+	struct error error;
+	struct mmp mmp = { .root = options->root,
+		.hostname = hostname,
+		.user = user,
+		.source = source,
+		.role = role_of_self(options->root),
+		.json = options->json,
+		.tty = isatty(STDIN_FILENO) == 1,
+		.interrupt_fd = -1 };
+	int status;
+
+	/* A unit test holds that the table compiles. */
+	mmp.grammar = grammar = grammar_new(commands, &error);
+	mmp.input = input_new(STDIN_FILENO);
+	status = run(&mmp, options->command);
+	input_free(mmp.input);
+	grammar_free(grammar);
+	free(hostname);
+	free(source);
+	free(user);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options = { .root = "/var/lib/mmp" };
-	struct mmp mmp = { .interrupt_fd = -1 };
-	struct grammar *grammar;
-	struct error error;
-	char *user, *source, *hostname;
 	int status;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
@@ -201,34 +222,12 @@ main(int argc, char **argv)
 	status = parse_options(argc, argv, &options);
 	if (status < 0)
 		status = parse_forced(&options);
-	if (status >= 0)
-		return status;
-	if (options.command == NULL)
+	if (status < 0 && options.command == NULL)
 		options.command = getenv("SSH_ORIGINAL_COMMAND");
-	if (options.command != NULL && is_sftp(options.command))
-		return run_sftp(options.root);
-	grammar = grammar_new(commands, &error);
-	if (grammar == NULL) {
-		print_failure(stderr, error.text);
-		return MMP_REFUSED;
-	}
-	user = find_user();
-	source = find_source();
-	hostname = node_hostname(options.root);
-	mmp.root = options.root;
-	mmp.json = options.json;
-	mmp.tty = isatty(STDIN_FILENO) == 1;
-	mmp.user = user;
-	mmp.source = source;
-	mmp.hostname = hostname;
-	mmp.role = role_of_self(options.root);
-	mmp.grammar = grammar;
-	mmp.input = input_new(STDIN_FILENO);
-	status = run(&mmp, options.command);
-	input_free(mmp.input);
-	grammar_free(grammar);
-	free(hostname);
-	free(source);
-	free(user);
+	if (status < 0)
+		status = options.command != NULL && is_sftp(options.command)
+		    ? run_sftp(options.root)
+		    : start(&options);
+	words_clear(&options.forced);
 	return status;
 }

@@ -11,6 +11,7 @@
 
 #include "common/buf.h"
 #include "common/crypto.h"
+#include "common/elsewhere.h"
 #include "common/grammar.h"
 #include "common/strutil.h"
 #include "common/varlink.h"
@@ -204,7 +205,7 @@ static int
 refuse(struct mmp *mmp, const char *line, const struct words *words, size_t at,
     const char *why, bool typed)
 {
-	const char *instead = grammar_elsewhere(words, at);
+	const char *instead = elsewhere_find(words, at);
 	char *text;
 
 	/* What is no command may be anything: it isn't noted down. */
@@ -258,24 +259,39 @@ run_permitted(
 	return MMP_REFUSED;
 }
 
+/* Behind any command --json asks for the result as it is. */
+static bool
+take_json(struct words *words)
+{
+	if (words->count < 2 ||
+	    !str_equal(words->at[words->count - 1], "--json"))
+		return false;
+	free(words->at[--words->count]);
+	return true;
+}
+
 int
 run_line(struct mmp *mmp, const char *line, bool typed)
 {
 	struct error error = { .code = RES_OK };
+	bool json = mmp->json;
 	int status = MMP_DONE;
 	struct words words;
 	struct match match;
 	size_t at = 0;
 
-	if (words_split(line, !typed, false, &words, &error) != 0 ||
-	    (words.count > 0 &&
-		grammar_match(
-		    mmp->grammar, &words, typed, &match, &at, &error) != 0))
+	if (words_split(line, !typed, false, &words, &error) != 0)
+		return refuse(mmp, line, &words, at, error.text, typed);
+	mmp->json = take_json(&words) || json;
+	if (words.count > 0 &&
+	    grammar_match(mmp->grammar, &words, typed, &match, &at, &error) !=
+		0)
 		status = refuse(mmp, line, &words, at, error.text, typed);
 	else if (words.count > 0)
 		status = run_permitted(mmp, &match, &words);
 	words_clear(&words);
 	fflush(stdout);
+	mmp->json = json;
 	return status;
 }
 
@@ -290,6 +306,7 @@ run_may_be_kept(const struct mmp *mmp, const char *line)
 
 	if (words_split(line, false, false, &words, &error) != 0)
 		return false;
+	take_json(&words);
 	kept = words.count > 0 &&
 	    (grammar_match(mmp->grammar, &words, true, &match, &at, &error) ==
 		    0 ||

@@ -2,6 +2,7 @@
  * Typed lines: words, the match in the table of commands, completion; a line
  * that fits nothing is refused with one line of text.
  */
+#include "common/elsewhere.h"
 #include "common/grammar.h"
 
 #include <stdlib.h>
@@ -46,7 +47,7 @@ match(const struct words *words, bool abbreviate)
 		fuzz_check(e.text[0] != '\0' && strchr(e.text, '\n') == NULL,
 		    "a refusal is one line");
 		fuzz_check(at <= words->count, "it says where");
-		grammar_elsewhere(words, at);
+		elsewhere_find(words, at);
 	}
 	grammar_next(
 	    grammar, words->at, words->count, abbreviate, ROLE_ADMIN, &next);

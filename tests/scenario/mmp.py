@@ -190,8 +190,13 @@ class Node:
         self.write("hostname", "cb1\n")
         self.write("interfaces.json",
                    '{"a": {"addresses": ["127.0.1.11"]}}')
+        # libedit forgets the names that keys are bound to.
+        self.write("leaks", "leak:libedit.so\n")
         self.env = {"HOME": self.home, "TERM": "xterm", "PATH": "/usr/bin",
-                    "LC_ALL": "C.UTF-8"}
+                    "LC_ALL": "C.UTF-8",
+                    "ASAN_OPTIONS": "fast_unwind_on_malloc=0",
+                    "LSAN_OPTIONS": "print_suppressions=0:suppressions=" +
+                    self.root + "/leaks"}
         self.xmppd = self.bridge = None
 
     def write(self, name, text):
@@ -599,6 +604,10 @@ def json_as_it_came(node):
     status, out, _ = node.run("--json", "-c", "xmpp user list")
     equal([u["name"] for u in json.loads(out)["users"]], ["alice", "bob"])
     equal(len(out.splitlines()), 1)
+    # Over SSH there are no options: it may stand behind the command.
+    equal(node.one("xmpp user list --json")[1], out)
+    equal(node.script("xmpp user list --json", "hostname"),
+          (0, out + "cb1\n", ""))
 
 
 def arguments_become_parameters(node):

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/commands.h"
+#include "common/elsewhere.h"
 #include "common/grammar.h"
 #include "common/pattern.h"
 #include "common/strutil.h"
@@ -287,7 +288,7 @@ what_has_no_place_here_names_another_way(void **state)
 		    words_split(line, false, false, &words, NULL), 0);
 		if (grammar_match(g, &words, false, &m, &at, &error) == 0)
 			fail_msg("'%s' is a command", line);
-		if (!str_equal(grammar_elsewhere(&words, at), e->instead))
+		if (!str_equal(elsewhere_find(&words, at), e->instead))
 			fail_msg("'%s' isn't explained", line);
 		words_clear(&words);
 	}
@@ -295,7 +296,7 @@ what_has_no_place_here_names_another_way(void **state)
 	words_split("ipv4 zz", false, false, &words, NULL);
 	assert_int_not_equal(
 	    grammar_match(g, &words, false, &m, &at, &error), 0);
-	assert_null(grammar_elsewhere(&words, at));
+	assert_null(elsewhere_find(&words, at));
 	words_clear(&words);
 	grammar_free(g);
 }

@@ -216,6 +216,22 @@ test_huge(struct varlink_call *call, json_t *params, void *ctx)
 	free(text);
 }
 
+/* Streams until nobody listens any more. */
+static void
+test_flood(struct varlink_call *call, json_t *params, void *ctx)
+{
+	struct fixture *f = ctx;
+	char *text = xmalloc(VARLINK_MESSAGE_MAX / 2);
+
+	(void)params;
+	memset(text, 'x', VARLINK_MESSAGE_MAX / 2 - 1);
+	text[VARLINK_MESSAGE_MAX / 2 - 1] = '\0';
+	while (varlink_reply_more(call, json_pack("{s:s}", "text", text)))
+		f->marks++;
+	varlink_reply(call, NULL);
+	free(text);
+}
+
 static void
 test_stop(struct varlink_call *call, json_t *params, void *ctx)
 {
@@ -235,6 +251,7 @@ static const struct varlink_method methods[] = {
 	{ "Test.Wake", ROLE_AUDIT, test_wake },
 	{ "Test.Mark", ROLE_AUDIT, test_mark },
 	{ "Test.Huge", ROLE_AUDIT, test_huge },
+	{ "Test.Flood", ROLE_AUDIT, test_flood },
 	{ "Test.Stop", ROLE_ADMIN, test_stop },
 	{ NULL, ROLE_NONE, NULL },
 };
@@ -590,6 +607,27 @@ an_answer_that_is_too_long_is_an_error(void **state)
 }
 
 static void
+ignore(json_t *result, void *arg)
+{
+	(void)result;
+	(void)arg;
+}
+
+static void
+a_stream_that_is_not_read_is_cut_off(void **state)
+{
+	const struct varlink_more more = { ignore, NULL };
+	struct fixture *f = *state;
+	struct error e;
+	json_t *result;
+
+	assert_int_equal(varlink_client_stream(f->client, "im.test.Test.Flood",
+			     NULL, &more, &result, &e),
+	    RES_UNREACHABLE);
+	assert_true(f->marks < 100);
+}
+
+static void
 a_user_has_a_limited_number_of_connections(void **state)
 {
 	struct fixture *f = *state;
@@ -747,6 +785,7 @@ main(void)
 		SERVED(nonsense_ends_the_connection_and_nothing_else),
 		SERVED(a_message_without_end_is_cut_off),
 		SERVED(an_answer_that_is_too_long_is_an_error),
+		SERVED(a_stream_that_is_not_read_is_cut_off),
 		SERVED(a_user_has_a_limited_number_of_connections),
 		SERVED(the_service_describes_itself),
 		SERVED(a_second_server_finds_the_first_running),
