@@ -51,7 +51,8 @@ struct peers_callbacks {
 	 * says whether this side made it. */
 	void (*up)(void *arg, uint32_t node, enum peer_channel, bool dialled);
 	void (*down)(void *arg, uint32_t node, enum peer_channel, bool dialled);
-	/* A message on LINK, MIRROR (either direction). RES_INVALID closes it. */
+	/* A message on LINK, MIRROR (either direction). RES_INVALID closes it.
+	 */
 	int (*message)(void *arg, uint32_t node, enum peer_channel,
 	    bool dialled, const void *msg, size_t len);
 	/* A request on CONTROL; answer with peers_answer(), now or later, once.
@@ -59,25 +60,25 @@ struct peers_callbacks {
 	void (*request)(void *arg, uint32_t node, const char *peer,
 	    uint64_t token, const void *msg, size_t len);
 	/* A Raft connection is ready: takes fd and ssl. */
-	void (*raft)(void *arg, uint32_t node, bool dialled, int fd,
-	    struct ssl_st *ssl);
+	void (*raft)(
+	    void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl);
 	/* A hello showed an old boot number or an unknown member with a known
 	 * address: told to join anew; or this node was told so. */
 	void (*refused_us)(void *arg, uint32_t node, const char *why);
 	/* A whole copy file has arrived at `path` (index, digest checked). */
-	void (*copy)(void *arg, uint32_t node, const char *path,
-	    uint64_t index);
+	void (*copy)(
+	    void *arg, uint32_t node, const char *path, uint64_t index);
 };
 
 struct peers_self {
 	uint8_t cluster[16]; /* identity of the cluster */
 	struct store_member me;
-	const char *domain;  /* for the check of names in certificates */
-	const char *dir;     /* for incoming copy files */
+	const char *domain; /* for the check of names in certificates */
+	const char *dir;    /* for incoming copy files */
 };
 
-struct peers *peers_new(struct event_base *base,
-    const struct peers_callbacks *cb);
+struct peers *peers_new(
+    struct event_base *base, const struct peers_callbacks *cb);
 void peers_free(struct peers *p);
 
 /* Who this node is and who the members are (borrowed during the call). Called
@@ -98,8 +99,8 @@ void peers_adopt(struct peers *p, struct conn *c, const char *from);
 
 /* Keeps a connection of this channel to the node up (redialled at most every
  * 50 ms) until told otherwise. */
-void peers_want(struct peers *p, uint32_t node, enum peer_channel channel,
-    bool wanted);
+void peers_want(
+    struct peers *p, uint32_t node, enum peer_channel channel, bool wanted);
 
 /* Queues a message; dropped if the channel isn't up (the caller has its own
  * means to know, see `up`). `dialled` picks the connection. */
@@ -107,27 +108,26 @@ void peers_send(struct peers *p, uint32_t node, enum peer_channel channel,
     bool dialled, const void *msg, size_t len);
 
 /* Bytes queued and not yet written on that connection. */
-size_t peers_pending(struct peers *p, uint32_t node, enum peer_channel channel,
-    bool dialled);
+size_t peers_pending(
+    struct peers *p, uint32_t node, enum peer_channel channel, bool dialled);
 
 /* A request to a member, or (node 0) to a numeric address. `done` is called
  * once: RES_OK with the answer, or RES_UNREACHABLE, RES_TIMEOUT, RES_DENIED
  * with a text of why. */
-typedef void (*peers_answer_fn)(void *arg, int code, const char *why,
-    const void *msg, size_t len);
+typedef void (*peers_answer_fn)(
+    void *arg, int code, const char *why, const void *msg, size_t len);
 void peers_request(struct peers *p, uint32_t node, const char *address,
     const void *msg, size_t len, unsigned timeout_ms, peers_answer_fn done,
     void *arg);
-void peers_answer(struct peers *p, uint64_t token, const void *msg,
-    size_t len);
+void peers_answer(struct peers *p, uint64_t token, const void *msg, size_t len);
 
 /* Sends a file over the copy channel, resumable; done(code). */
 void peers_send_copy(struct peers *p, uint32_t node, const char *path,
-    uint64_t index, const uint8_t sha256[32],
-    void (*done)(void *arg, int code), void *arg);
+    uint64_t index, const uint8_t sha256[32], void (*done)(void *arg, int code),
+    void *arg);
 
 /* What is wrong with whom; returns how many were written. */
-size_t peers_troubles(const struct peers *p, struct peer_trouble *out,
-    size_t max);
+size_t peers_troubles(
+    const struct peers *p, struct peer_trouble *out, size_t max);
 
 #endif

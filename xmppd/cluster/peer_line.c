@@ -1,0 +1,587 @@
+/*
+ * One connection between nodes.
+ *
+ *   dialled:  CONNECTING --ready, hello sent--> HELLO --welcome--> UP
+ *   accepted: HELLO --hello is good, welcome sent--> UP
+ *   Raft's:   ... --> LEAVING --hello written--> given to the Raft thread
+ *
+ * Failures: refused by either side, closed, timed out, malformed: each ends in
+ * peers_line_gone() with a reason. Neither side believes a word of the other
+ * before it has checked its certificate.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "common/clock.h"
+#include "common/conn.h"
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+#include "xmppd/cluster/peer_impl.h"
+
+#define CONNECT_MS 1000
+
+/* When nothing is acknowledged for so long, the connection is given up: after a
+ * cut that has healed, a new one is there sooner than TCP's next attempt. */
+#define USER_TIMEOUT_MS 2000
+
+/* Connections that haven't shown who they are. */
+#define UNKNOWN_MAX 64
+
+static const struct conn_ops line_ops;
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void
+sweep_later(struct peers *p)
+{
+	event_active(p->sweep, EV_TIMEOUT, 0);
+}
+
+static void
+line_bury(struct peer_line *l)
+{
+	struct peers *p = l->peers;
+
+	l->state = LINE_DEAD;
+	l->conn = NULL;
+	TAILQ_REMOVE(&p->lines, l, entry);
+	TAILQ_INSERT_TAIL(&p->dead, l, entry);
+	sweep_later(p);
+}
+
+void
+line_drop(struct peer_line *l)
+{
+	if (l->state == LINE_DEAD)
+		return;
+	conn_abort(l->conn);
+	line_bury(l);
+}
+
+/* The other side is to get what was written last. */
+static void
+line_leave(struct peer_line *l)
+{
+	conn_close(l->conn);
+	line_bury(l);
+}
+
+void
+line_fail(struct peer_line *l, const char *why)
+{
+	bool was_up = l->state == LINE_UP;
+
+	if (l->state == LINE_DEAD)
+		return;
+	line_drop(l);
+	peers_line_gone(l, was_up, why);
+}
+
+static void
+line_closed(void *arg, const char *why)
+{
+	struct peer_line *l = arg;
+	bool was_up = l->state == LINE_UP;
+
+	line_bury(l);
+	peers_line_gone(l, was_up, why);
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+void
+line_send(struct peer_line *l, const void *msg, size_t len)
+{
+	struct buf head = { 0 };
+
+	if (l->conn == NULL)
+		return;
+	buf_add_u32(&head, (uint32_t)len);
+	conn_write(l->conn, head.data, head.len);
+	conn_write(l->conn, msg, len);
+	buf_clear(&head);
+}
+
+static void
+send_hello(struct peer_line *l, struct peer_hello *h)
+{
+	const struct peers *p = l->peers;
+	uint8_t exporter[32];
+	struct buf b = { 0 };
+
+	h->protocol = PEER_PROTOCOL;
+	h->channel = (uint8_t)l->channel;
+	h->boot = p->self.me.boot;
+	memcpy(h->cluster, p->self.cluster, sizeof(h->cluster));
+	snprintf(h->host, sizeof(h->host), "%s",
+	    p->self.me.host != NULL ? p->self.me.host : "");
+	if (peer_tls_exporter(conn_ssl(l->conn), exporter))
+		peer_hello_prove(h, l->dialled ? PEER_DIALLER : PEER_ACCEPTOR,
+		    p->self.me.key, exporter);
+	peer_hello_encode(&b, h);
+	line_send(l, b.data, b.len);
+	buf_clear(&b);
+}
+
+/* ---- who it is ---------------------------------------------------------- */
+
+/*
+ * The names that its certificate must have one of: those of the member table,
+ * else what it calls itself (which the certificate then proves) and where it
+ * comes from.
+ */
+static int
+check_certificate(struct peer_line *l, const struct peer *peer,
+    const struct peer_hello *h, struct error *e)
+{
+	const struct peers *p = l->peers;
+	struct peer_names names = { .domain = p->domain };
+	char ip[PEER_IP_SIZE];
+
+	peer_ip(peer != NULL ? peer->member.address : l->address, ip);
+	names.ip = ip;
+	names.host = peer != NULL ? peer->member.host : h->host;
+	if (names.host != NULL && *names.host == '\0')
+		names.host = NULL;
+	if (peer_tls_check(&p->tls, conn_ssl(l->conn), &names, e) != RES_OK)
+		return RES_DENIED;
+	if (l->channel == PEER_CONTROL)
+		peer_tls_warn(conn_ssl(l->conn), l->address);
+	return RES_OK;
+}
+
+/* Whether a hello is that of a member, and if not why. */
+static enum peer_verdict
+judge_member(struct peer_line *l, const struct peer_hello *h,
+    const struct peer *peer, const char **why)
+{
+	const struct peers *p = l->peers;
+	uint8_t exporter[32];
+
+	if (memcmp(h->cluster, p->self.cluster, sizeof(h->cluster)) != 0) {
+		*why = "it belongs to another cluster";
+		return PEER_REFUSED_CLUSTER;
+	}
+	if (peer == NULL && h->from > p->newest_id) {
+		*why = "it is not known here yet";
+		return PEER_REFUSED_UNKNOWN;
+	}
+	if (peer == NULL) {
+		*why = "it is no member any more: join it anew";
+		return PEER_REFUSED_REMOVED;
+	}
+	if (!peer_tls_exporter(conn_ssl(l->conn), exporter) ||
+	    !peer_hello_is_proven(h, l->dialled ? PEER_ACCEPTOR : PEER_DIALLER,
+		peer->member.key, exporter)) {
+		*why = "its member key is wrong: join it anew";
+		return PEER_REFUSED_KEY;
+	}
+	if (peer_boot_is_old(h->boot, peer->member.boot)) {
+		*why = "a newer start of this member is known (restored from a "
+		       "backup, or a copy): join it anew";
+		return PEER_REFUSED_BOOT;
+	}
+	return PEER_WELCOME;
+}
+
+/*
+ * Who dials this node by its address only, for a request, need not be a member;
+ * for all else it must be one. Either way the certificate decides first.
+ */
+static enum peer_verdict
+judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
+{
+	const struct peers *p = l->peers;
+	bool stranger = h->channel == PEER_CONTROL && h->to == 0;
+	const struct peer *peer = NULL;
+	enum peer_verdict verdict;
+	const char *text = "";
+	struct error e;
+
+	if (!p->known)
+		return PEER_REFUSED_BUSY;
+	if (memcmp(h->cluster, p->self.cluster, sizeof(h->cluster)) == 0)
+		peer = peers_find(p, h->from);
+	l->channel = (enum peer_channel)h->channel;
+	if (check_certificate(l, stranger ? NULL : peer, h, &e) != RES_OK) {
+		snprintf(why, size, "%.150s", e.text);
+		return PEER_REFUSED_CERTIFICATE;
+	}
+	verdict = judge_member(l, h, peer, &text);
+	if (verdict == PEER_WELCOME && h->to != 0 &&
+	    h->to != p->self.me.raft_id) {
+		text = "another node is meant";
+		verdict = PEER_REFUSED_UNKNOWN;
+	}
+	snprintf(why, size, "%s", text);
+	if (verdict == PEER_WELCOME)
+		l->node = h->from;
+	return stranger ? PEER_WELCOME : verdict;
+}
+
+/* ---- the hello ---------------------------------------------------------- */
+
+static void
+line_is_up(struct peer_line *l)
+{
+	l->state = LINE_UP;
+	l->heard = clock_ms();
+	conn_set_deadline(l->conn, 0);
+	peers_line_up(l);
+}
+
+/* Raft's connections are its thread's from here on. */
+static void
+line_give_away(struct peer_line *l)
+{
+	struct peers *p = l->peers;
+	struct ssl_st *ssl;
+	int fd;
+
+	conn_set_deadline(l->conn, 0);
+	conn_detach(l->conn, &fd, &ssl);
+	line_bury(l);
+	peers_line_up(l);
+	p->cb.raft(p->cb.arg, l->node, l->dialled, fd, ssl);
+}
+
+static void
+take_hello(struct peer_line *l, const struct peer_hello *h)
+{
+	struct peers *p = l->peers;
+	struct peer_hello answer = { .to = h->from,
+		.from = p->self.me.raft_id };
+	enum peer_verdict verdict = PEER_REFUSED_VERSION;
+
+	if (h->protocol == PEER_PROTOCOL)
+		verdict = judge(l, h, answer.text, sizeof(answer.text));
+	else
+		snprintf(answer.text, sizeof(answer.text),
+		    "its protocol is %u, this node's %u", h->protocol,
+		    PEER_PROTOCOL);
+	l->boot = h->boot;
+	answer.verdict = (uint8_t)verdict;
+	send_hello(l, &answer);
+	if (verdict != PEER_WELCOME) {
+		/* Nothing of who it says it is has been proven. */
+		peers_refused(p, l->address, answer.text);
+		line_leave(l);
+		return;
+	}
+	if (l->channel == PEER_RAFT)
+		l->state = LINE_LEAVING;
+	else
+		line_is_up(l);
+}
+
+/* What this node was told by whom it dialled. */
+static void
+take_verdict(struct peer_line *l, const struct peer_hello *h)
+{
+	struct peers *p = l->peers;
+	const struct peer *peer = peers_find(p, l->node);
+	const char *text = "";
+	char why[200];
+	struct error e;
+
+	l->verdict = (enum peer_verdict)h->verdict;
+	if (h->protocol != PEER_PROTOCOL) {
+		snprintf(why, sizeof(why), "its protocol is %u, this node's %u",
+		    h->protocol, PEER_PROTOCOL);
+		l->verdict = PEER_REFUSED_VERSION;
+	} else if (check_certificate(l, peer, h, &e) != RES_OK) {
+		snprintf(why, sizeof(why), "%.190s", e.text);
+		l->verdict = PEER_REFUSED_CERTIFICATE;
+	} else if (h->verdict != PEER_WELCOME) {
+		snprintf(why, sizeof(why), "it refuses this node: %s", h->text);
+	} else if (l->node != 0 &&
+	    (h->from != l->node ||
+		judge_member(l, h, peer, &text) != PEER_WELCOME)) {
+		snprintf(why, sizeof(why), "not accepted: %s",
+		    *text == '\0' ? "another node answers" : text);
+		l->verdict = PEER_REFUSED_KEY;
+	}
+	if (l->verdict != PEER_WELCOME) {
+		line_fail(l, why);
+		return;
+	}
+	l->boot = h->boot;
+	if (l->channel == PEER_RAFT)
+		line_give_away(l);
+	else
+		line_is_up(l);
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+static void
+line_message(struct peer_line *l, const uint8_t *msg, size_t len)
+{
+	struct peer_hello h;
+
+	if (l->state == LINE_UP) {
+		l->heard = clock_ms();
+		if (peers_line_message(l, msg, len) != RES_OK)
+			line_fail(l, "malformed message");
+		return;
+	}
+	if (l->state != LINE_HELLO ||
+	    peer_hello_decode(msg, len, &h) != RES_OK) {
+		line_fail(l, "malformed hello");
+		return;
+	}
+	if (l->dialled)
+		take_verdict(l, &h);
+	else
+		take_hello(l, &h);
+}
+
+static size_t
+take_messages(struct peer_line *l, const uint8_t *data, size_t len)
+{
+	size_t used = 0, max;
+	struct cursor c;
+	uint32_t size;
+
+	while (len - used >= sizeof(size) && l->state != LINE_DEAD) {
+		max = l->state == LINE_UP ? PEER_MESSAGE_MAX : PEER_HELLO_MAX;
+		cursor_init(&c, data + used, len - used);
+		size = cursor_u32(&c);
+		if (size == 0 || size > max) {
+			line_fail(l, "malformed message");
+			break;
+		}
+		if (cursor_left(&c) < size)
+			break;
+		line_message(l, cursor_bytes(&c, size), size);
+		used += sizeof(size) + size;
+	}
+	return used;
+}
+
+static void
+line_read(void *arg, const uint8_t *data, size_t len)
+{
+	struct peer_line *l = arg;
+	struct buf part;
+	size_t used;
+
+	if (l->part.len == 0) {
+		used = take_messages(l, data, len);
+		buf_add(&l->part, data + used, len - used);
+		return;
+	}
+	/* The line may end, and its buffer with it, while it is read. */
+	part = l->part;
+	l->part = (struct buf){ 0 };
+	buf_add(&part, data, len);
+	used = take_messages(l, part.data, part.len);
+	buf_drop(&part, used);
+	if (part.len == 0)
+		buf_clear(&part);
+	l->part = part;
+}
+
+/* The handshake of what was dialled is done. */
+static void
+line_secure(struct peer_line *l)
+{
+	struct peer_hello h = { .to = l->node };
+	uint8_t exporter[32];
+
+	if (!peer_tls_exporter(conn_ssl(l->conn), exporter)) {
+		line_fail(l, "it does not speak the cluster's protocol");
+		return;
+	}
+	h.from = l->peers->self.me.raft_id;
+	l->state = LINE_HELLO;
+	conn_set_deadline(l->conn, PEER_TIMEOUT_MS);
+	send_hello(l, &h);
+}
+
+static void
+line_ready(void *arg)
+{
+	struct peer_line *l = arg;
+
+	if (conn_ssl(l->conn) != NULL) {
+		line_secure(l);
+		return;
+	}
+	conn_set_deadline(l->conn, PEER_TIMEOUT_MS);
+	conn_start_tls(l->conn, peer_tls_client(&l->peers->tls));
+}
+
+static void
+line_drained(void *arg)
+{
+	struct peer_line *l = arg;
+
+	if (l->state == LINE_LEAVING)
+		line_give_away(l);
+	else if (l->state == LINE_UP && l->channel == PEER_COPY)
+		peer_copy_drained(l);
+}
+
+static const struct conn_ops line_ops = {
+	.read = line_read,
+	.ready = line_ready,
+	.drained = line_drained,
+	.closed = line_closed,
+};
+
+/* ---- the beginning ------------------------------------------------------ */
+
+static struct peer_line *
+line_new(struct peers *p, bool dialled, const char *address)
+{
+	struct peer_line *l = xcalloc(1, sizeof(*l));
+
+	l->peers = p;
+	l->dialled = dialled;
+	l->serial = ++p->serial;
+	snprintf(l->address, sizeof(l->address), "%s", address);
+	TAILQ_INSERT_TAIL(&p->lines, l, entry);
+	return l;
+}
+
+static void
+set_user_timeout(struct peer_line *l)
+{
+	unsigned ms = USER_TIMEOUT_MS;
+
+	setsockopt(
+	    conn_fd(l->conn), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+/* "10.1.1.1:5222", "[2001:db8::1]:5222". */
+static socklen_t
+parse_address(const char *address, struct sockaddr_storage *out)
+{
+	const char *colon = address == NULL ? NULL : strrchr(address, ':');
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+	struct sockaddr_in *four = (struct sockaddr_in *)out;
+	char ip[PEER_IP_SIZE];
+	uint64_t port;
+
+	memset(out, 0, sizeof(*out));
+	if (colon == NULL || !str_to_u64(colon + 1, 1, 65535, &port))
+		return 0;
+	peer_ip(address, ip);
+	if (inet_pton(AF_INET, ip, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+		return sizeof(*four);
+	}
+	if (inet_pton(AF_INET6, ip, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+		return sizeof(*six);
+	}
+	return 0;
+}
+
+/* From this node's own address, if it has one of that kind, so that the other
+ * side sees the address that it knows. */
+static struct conn *
+dial(struct peer_line *l, const struct sockaddr_storage *to, socklen_t len)
+{
+	struct sockaddr_storage from;
+	struct conn *c = NULL;
+
+	if (parse_address(l->peers->self.me.address, &from) == len &&
+	    from.ss_family == to->ss_family) {
+		((struct sockaddr_in *)&from)->sin_port = 0;
+		c = conn_connect(l->peers->loop, (const struct sockaddr *)to,
+		    len, (const struct sockaddr *)&from, CONNECT_MS, &line_ops,
+		    l);
+	}
+	if (c == NULL)
+		c = conn_connect(l->peers->loop, (const struct sockaddr *)to,
+		    len, NULL, CONNECT_MS, &line_ops, l);
+	return c;
+}
+
+struct peer_line *
+line_dial(struct peers *p, uint32_t node, const char *address,
+    enum peer_channel channel, struct error *e)
+{
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(address, &to);
+	struct peer_line *l;
+
+	if (len == 0) {
+		error_set(e, RES_INVALID, "not a numeric address: %s", address);
+		return NULL;
+	}
+	if (p->tls.client == NULL || !p->known) {
+		error_set(
+		    e, RES_STATE, "certificate or trust bundle is not set");
+		return NULL;
+	}
+	l = line_new(p, true, address);
+	l->node = node;
+	l->channel = channel;
+	l->state = LINE_CONNECTING;
+	l->conn = dial(l, &to, len);
+	if (l->conn == NULL) {
+		error_set(e, RES_UNREACHABLE, "%s", strerror(errno));
+		line_bury(l);
+		return NULL;
+	}
+	set_user_timeout(l);
+	return l;
+}
+
+static unsigned
+count_unknown(const struct peers *p)
+{
+	const struct peer_line *l;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		n += !l->dialled && l->state == LINE_HELLO;
+	return n;
+}
+
+void
+line_adopt(struct peers *p, struct conn *c, const char *from)
+{
+	uint8_t exporter[32];
+	struct peer_line *l;
+
+	if (conn_ssl(c) == NULL || !peer_tls_exporter(conn_ssl(c), exporter) ||
+	    count_unknown(p) >= UNKNOWN_MAX) {
+		log_warn(
+		    "cluster: %s: refused: too many, or not TLS 1.3", from);
+		conn_abort(c);
+		return;
+	}
+	l = line_new(p, false, from);
+	l->conn = c;
+	l->state = LINE_HELLO;
+	conn_set_owner(c, &line_ops, l);
+	conn_set_deadline(c, PEER_TIMEOUT_MS);
+	set_user_timeout(l);
+}
+
+struct peer_line *
+line_find(const struct peers *p, uint32_t node, enum peer_channel channel,
+    bool dialled)
+{
+	struct peer_line *l;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		if (l->node == node && l->channel == channel &&
+		    l->dialled == dialled && (dialled || l->state == LINE_UP))
+			return l;
+	return NULL;
+}
