@@ -813,6 +813,10 @@ node_open(struct node *n, struct error *e)
 		shared_changed(n);
 		load_members(n);
 		edge_make(n);
+		/* Before Raft asks for its peers. */
+		if (apply_tls(n, e) != RES_OK)
+			log_err("node: %s", e->text);
+		apply_peers(n);
 		rc = open_raft(n, dir, e);
 	}
 	if (rc == RES_OK)
