@@ -261,26 +261,28 @@ join_compare(const struct join_request *r, struct store *s, const char *domain,
 /* ---- the answer -------------------------------------------------------- */
 
 void
-join_answer_encode(struct buf *b, int code, const char *text,
-    const struct store_member *row, const uint8_t cluster[16],
-    const struct store_member *members, size_t count)
+join_answer_encode(
+    struct buf *b, int code, const char *text, const struct join_terms *terms)
 {
 	buf_add_u8(b, JOIN_VERSION);
 	buf_add_text(b, result_name(code));
 	buf_add_text(b, text);
 	if (code != RES_OK)
 		return;
-	buf_add_u32(b, row->raft_id);
-	buf_add(b, row->key, sizeof(row->key));
-	buf_add(b, cluster, 16);
-	buf_add_u32(b, (uint32_t)count);
-	for (size_t i = 0; i < count; i++) {
-		buf_add(b, members[i].identity, sizeof(members[i].identity));
-		buf_add_u32(b, members[i].raft_id);
-		buf_add_text(b, members[i].host);
-		buf_add_text(b, members[i].address);
-		buf_add(b, members[i].key, sizeof(members[i].key));
-		buf_add_u64(b, members[i].boot);
+	buf_add_u32(b, terms->row->raft_id);
+	buf_add(b, terms->row->key, sizeof(terms->row->key));
+	buf_add(b, terms->cluster, 16);
+	buf_add_text(b, terms->domain);
+	buf_add_u32(b, (uint32_t)terms->count);
+	for (size_t i = 0; i < terms->count; i++) {
+		const struct store_member *m = &terms->members[i];
+
+		buf_add(b, m->identity, sizeof(m->identity));
+		buf_add_u32(b, m->raft_id);
+		buf_add_text(b, m->host);
+		buf_add_text(b, m->address);
+		buf_add(b, m->key, sizeof(m->key));
+		buf_add_u64(b, m->boot);
 	}
 }
 
@@ -324,6 +326,7 @@ join_answer_decode(const void *msg, size_t len, struct join_answer *a)
 		a->raft_id = cursor_u32(&c);
 		read_bytes(&c, a->key, sizeof(a->key));
 		read_bytes(&c, a->cluster, sizeof(a->cluster));
+		a->domain = read_text(&c);
 		read_members(&c, a);
 	}
 	if (cursor_done(&c))
@@ -338,6 +341,7 @@ join_answer_clear(struct join_answer *a)
 	for (size_t i = 0; i < a->member_count; i++)
 		store_member_clear(&a->members[i]);
 	free(a->members);
+	free(a->domain);
 	free(a->text);
 	*a = (struct join_answer){ 0 };
 }

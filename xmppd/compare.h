@@ -33,6 +33,7 @@ struct join_answer {
 	char *text;
 	uint32_t raft_id;
 	uint8_t key[32], cluster[16];
+	char *domain; /* that the cluster serves */
 	struct store_member *members;
 	size_t member_count;
 };
@@ -46,9 +47,18 @@ void join_request_clear(struct join_request *r);
 int join_compare(const struct join_request *r, struct store *s,
     const char *domain, struct error *e);
 
-void join_answer_encode(struct buf *b, int code, const char *text,
-    const struct store_member *row, const uint8_t cluster[16],
-    const struct store_member *members, size_t count);
+/* What the cluster lets a node in with. */
+struct join_terms {
+	const struct store_member *row; /* the node's own */
+	const uint8_t *cluster;         /* its identity, 16 bytes */
+	const char *domain;
+	const struct store_member *members;
+	size_t count;
+};
+
+/* `terms` counts only with RES_OK. */
+void join_answer_encode(
+    struct buf *b, int code, const char *text, const struct join_terms *terms);
 int join_answer_decode(const void *msg, size_t len, struct join_answer *a);
 void join_answer_clear(struct join_answer *a);
 

@@ -34,8 +34,9 @@
 #define JOIN_MS 30000  /* until a voter */
 #define LEAVE_MS 10000 /* until the cluster has let this node go */
 #define RECONCILE_MS 100
-#define REFUSED_MS 1000 /* without a leader, and refused: no member any more   \
-			 */
+#define REFUSED_MS                                                             \
+	1000 /* without a leader, and refused: no member any more              \
+	      */
 #define DEPARTED_MAX 16
 
 enum membership_state {
@@ -321,7 +322,7 @@ join_done(struct membership *m)
 
 /* Let in: a new instance under the name that the cluster gave. */
 static void
-join_start(struct membership *m, const struct join_answer *a)
+join_start(struct membership *m, struct join_answer *a)
 {
 	struct node *n = m->node;
 	struct error e;
@@ -336,6 +337,10 @@ join_start(struct membership *m, const struct join_answer *a)
 	memcpy(n->instance.cluster, a->cluster, sizeof(a->cluster));
 	n->members = a->members;
 	n->member_count = a->member_count;
+	n->domain = a->domain;
+	a->members = NULL;
+	a->domain = NULL;
+	a->member_count = 0;
 	set_state(m, MEMBERSHIP_JOINING);
 	if (reopen(n, &e) != RES_OK) {
 		if (n->store == NULL && node_open(n, &e) != RES_OK)
@@ -375,7 +380,6 @@ join_answered_cb(
 		finish(m, a.code, "%s", a.text);
 	} else {
 		join_start(m, &a);
-		return;
 	}
 	join_answer_clear(&a);
 }
@@ -433,10 +437,11 @@ static void
 answer_join(struct node *n, uint64_t token, int code, const char *text,
     const struct store_member *row)
 {
+	struct join_terms terms = { row, n->instance.cluster, n->domain,
+		n->members, n->member_count };
 	struct buf b = { 0 };
 
-	join_answer_encode(&b, code, text, row, n->instance.cluster, n->members,
-	    n->member_count);
+	join_answer_encode(&b, code, text, &terms);
 	peers_answer(n->peers, token, b.data, b.len);
 	buf_clear(&b);
 }

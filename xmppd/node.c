@@ -453,8 +453,12 @@ shared_changed(struct node *n)
 	char *domain = store_setting(n->store, SHARED_DOMAIN);
 	char *hold = store_setting(n->store, SHARED_HOLD);
 	uint64_t seconds = HOLD_DEFAULT;
-	bool changed = !str_equal(domain, n->domain);
+	bool changed;
 
+	/* While a join is under way, the cluster's is still to arrive. */
+	if (domain == NULL && n->instance.previous != 0 && n->domain != NULL)
+		domain = xstrdup(n->domain);
+	changed = !str_equal(domain, n->domain);
 	if (hold != NULL)
 		str_to_u64(hold, HOLD_MIN, HOLD_MAX, &seconds);
 	changed |= n->hold_ms != seconds * 1000;

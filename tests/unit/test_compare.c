@@ -247,23 +247,25 @@ an_answer_comes_back_and_a_cut_one_does_not(void **state)
 					    .address = xstrdup("1.1.1.1:1") },
 		{ .raft_id = 2, .address = xstrdup("1.1.1.2:1"), .boot = 3 } };
 	uint8_t cluster[16] = { 5 };
+	struct join_terms terms = { &rows[1], cluster, "example.com", rows, 2 };
 	struct buf b = { 0 };
 	struct join_answer a;
 
 	(void)state;
-	join_answer_encode(&b, RES_OK, "", &rows[1], cluster, rows, 2);
+	join_answer_encode(&b, RES_OK, "", &terms);
 	assert_int_equal(join_answer_decode(b.data, b.len, &a), RES_OK);
 	assert_int_equal(a.raft_id, 2);
 	assert_int_equal(a.member_count, 2);
 	assert_string_equal(a.members[0].address, "1.1.1.1:1");
 	assert_null(a.members[1].host);
 	assert_memory_equal(a.cluster, cluster, 16);
+	assert_string_equal(a.domain, "example.com");
 	join_answer_clear(&a);
 	for (size_t len = 0; len < b.len; len++)
 		assert_int_equal(
 		    join_answer_decode(b.data, len, &a), RES_INVALID);
 	buf_reset(&b);
-	join_answer_encode(&b, RES_DIFFERS, "why", NULL, cluster, NULL, 0);
+	join_answer_encode(&b, RES_DIFFERS, "why", NULL);
 	assert_int_equal(join_answer_decode(b.data, b.len, &a), RES_OK);
 	assert_int_equal(a.code, RES_DIFFERS);
 	assert_string_equal(a.text, "why");
