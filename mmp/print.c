@@ -12,7 +12,8 @@
 void
 print_text(FILE *out, const char *text)
 {
-	for (; *text != '\0'; text++)
+	/* A daemon of another version may leave something out. */
+	for (; text != NULL && *text != '\0'; text++)
 		fputc(
 		    (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text,
 		    out);

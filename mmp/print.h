@@ -17,7 +17,8 @@ void print_failure(FILE *out, const char *text);
 /* A result as one line of JSON; NULL is an empty object. */
 void print_json(FILE *out, const json_t *result);
 
-/* Text of a peer or a file: control characters can't drive the terminal. */
+/* Text of a peer or a file: control characters can't drive the terminal. NULL
+   is nothing. */
 void print_text(FILE *out, const char *text);
 
 #endif
