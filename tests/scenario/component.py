@@ -1,0 +1,246 @@
+#!/usr/bin/python3
+"""component.py BUILD: XEP-0114 against a real xmppd, by hand and by slixmpp's
+component class. Each test tells by its name what has to hold."""
+
+import hashlib
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib"))
+
+from xmppd_node import (  # noqa: E402
+    ADDRESS, COMPONENT, DOMAIN, STANZA_ERRORS, Loop, Stream, Xmppd, header,
+    online, run_tests)
+
+NAME = "cb1." + DOMAIN
+SECRET = "s3cret"
+
+
+def fixture(build):
+    server = Xmppd(build, users=("ann", "bob"))
+    server.call("Callbridge.AddSecret", name="cb1", secret=SECRET)
+    server.call("Callbridge.AddSecret", name="cb2", secret="another")
+    return server
+
+
+def handshake(stream, secret=SECRET, to=NAME):
+    """Opens, and answers the stream's id (XEP-0114, 3)."""
+    stream.send(header(content=COMPONENT, to=to, more=""))
+    stream.expect("<stream:stream")
+    stream_id = stream.expect(re.compile(r" id='([^']*)'[^>]*>")).group(1)
+    stream.send("<handshake>%s</handshake>" % hashlib.sha1(
+        (stream_id + secret).encode()).hexdigest())
+
+
+def component(server, secret=SECRET, to=NAME):
+    stream = Stream(server, server.component_port, tls=True)
+    handshake(stream, secret, to)
+    stream.expect("<handshake/>")
+    return stream
+
+
+# ---- logging in -----------------------------------------------------------
+
+
+def test_logs_in_and_talks_to_a_client(server):
+    ann = online(server, "ann", "phone")
+    cb1 = component(server)
+    cb1.send("<message from='room@%s/x' to='%s'><body>hi</body></message>" % (
+        NAME, ann.jid))
+    ann.expect("<message from='room@%s/x' to='%s'><body>hi</body></message>" % (
+        NAME, ann.jid))
+    ann.send("<message to='room@%s' id='m'><body>ho</body></message>" % NAME)
+    cb1.expect("<message from='%s' to='room@%s' id='m'><body>ho</body>"
+               "</message>" % (ann.jid, NAME))
+    ann.close()
+    cb1.close()
+
+
+def test_answers_a_clients_iq(server):
+    ann = online(server, "ann", "phone")
+    cb1 = component(server)
+    ann.send("<iq type='get' id='d' to='%s'>"
+             "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>" %
+             NAME)
+    cb1.expect("<iq from='%s' to='%s' type='get' id='d'>" % (ann.jid, NAME))
+    cb1.send("<iq type='result' id='d' from='%s' to='%s'/>" % (NAME, ann.jid))
+    ann.expect("<iq from='%s' to='%s' type='result' id='d'/>" % (
+        NAME, ann.jid))
+    ann.close()
+    cb1.close()
+
+
+def test_wrong_secret(server):
+    """XEP-0114, 3: "the server MUST return a stream error"; the log says what
+    is wrong, the answer doesn't."""
+    stream = Stream(server, server.component_port, tls=True)
+    handshake(stream, "wrong")
+    stream.expect_error("not-authorized")
+    server.wait_log(r"component %s from %s:\d+: refused: its secret is wrong" %
+                    (re.escape(NAME), re.escape(ADDRESS)))
+
+
+def test_unknown_name(server):
+    stream = Stream(server, server.component_port, tls=True)
+    handshake(stream, to="nobody." + DOMAIN)
+    stream.expect_error("not-authorized")
+    server.wait_log(r"component nobody\.%s from \S+: refused: no component of "
+                    "that name is known" % re.escape(DOMAIN))
+
+
+def test_name_without_case(server):
+    component(server, to="CB1." + DOMAIN.upper()).close()
+
+
+def test_removed_component_is_closed(server):
+    server.call("Callbridge.AddSecret", name="cb9", secret="nine")
+    cb9 = component(server, "nine", "cb9." + DOMAIN)
+    server.call("Callbridge.Del", name="cb9")
+    cb9.expect("<stream:error>")
+    cb9.expect("</stream:stream>")
+    cb9.expect_end()
+    stream = Stream(server, server.component_port, tls=True)
+    handshake(stream, "nine", "cb9." + DOMAIN)
+    stream.expect_error("not-authorized")
+
+
+def test_only_one_of_a_name(server):
+    """The newer one is served; whichever loses is told by a stream error."""
+    first = component(server)
+    second = Stream(server, server.component_port, tls=True)
+    handshake(second)
+    first.expect("<stream:error>")
+    first.expect("</stream:stream>")
+    second.expect("<handshake/>")
+    first.close()
+    second.close()
+
+
+def test_without_tls(server):
+    """Spec: components connect with direct TLS; plaintext from loopback is for
+    where it is allowed."""
+    stream = Stream(server, server.component_port)
+    stream.send(header(content=COMPONENT, to=NAME, more=""))
+    stream.expect("<stream:stream")
+    stream.expect_error("policy-violation", "direct TLS")
+    server.call("Component.EnablePlaintext")
+    stream = Stream(server, server.component_port)
+    handshake(stream)
+    stream.expect("<handshake/>")
+    stream.close()
+    server.call("Component.DisablePlaintext")
+    stream = Stream(server, server.component_port)
+    stream.send(header(content=COMPONENT, to=NAME, more=""))
+    stream.expect_error("policy-violation", "direct TLS")
+
+
+def test_on_the_client_port(server):
+    """A common slip in SRV records: answered and logged with what is wrong."""
+    for tls in (False, True):
+        stream = Stream(server, tls=tls)
+        stream.send(header(content=COMPONENT, to=NAME, more=""))
+        stream.expect("<stream:stream")
+        stream.expect_error("invalid-namespace",
+                            "components connect to the component port")
+    server.wait_log(r"127\.0\.0\.1:\d+: .*components connect to the component "
+                    "port")
+
+
+def test_client_on_the_component_port(server):
+    stream = Stream(server, server.component_port, tls=True)
+    stream.send(header())
+    stream.expect("<stream:stream")
+    stream.expect_error("invalid-namespace", "clients connect to")
+    server.wait_log("clients connect to the client port")
+
+
+# ---- stanzas --------------------------------------------------------------
+
+
+def test_needs_both_addresses(server):
+    """XEP-0114, 3: "the component ... MUST include a 'from' ... and a 'to'"."""
+    for stanza in ("<message from='%s'/>" % NAME,
+                   "<message to='ann@%s'/>" % DOMAIN):
+        cb1 = component(server)
+        cb1.send(stanza)
+        cb1.expect_error("improper-addressing")
+
+
+def test_speaks_for_its_domain_only(server):
+    for name in (DOMAIN, "cb2." + DOMAIN, "x." + NAME, "ann@" + DOMAIN):
+        cb1 = component(server)
+        cb1.send("<message from='%s' to='ann@%s'/>" % (name, DOMAIN))
+        cb1.expect_error("invalid-from")
+
+
+def test_before_the_handshake(server):
+    stream = Stream(server, server.component_port, tls=True)
+    stream.send(header(content=COMPONENT, to=NAME, more="") +
+                "<message from='%s' to='ann@%s'/>" % (NAME, DOMAIN))
+    stream.expect_error("not-authorized")
+
+
+def test_component_to_component(server):
+    cb1 = component(server)
+    cb2 = component(server, "another", "cb2." + DOMAIN)
+    for number in range(300):
+        cb1.send("<message from='%s' to='cb2.%s' id='%d'/>" % (
+            NAME, DOMAIN, number))
+    for number in range(300):
+        cb2.expect("<message from='%s' to='cb2.%s' id='%d'/>" % (
+            NAME, DOMAIN, number))
+    cb1.close()
+    cb2.close()
+
+
+def test_message_to_an_absent_component(server):
+    """RFC 6120, 10.4: to a domain that isn't served at the moment."""
+    ann = online(server, "ann")
+    ann.send("<iq type='get' id='g' to='%s'><x xmlns='u'/></iq>" % NAME)
+    ann.expect(re.compile("<iq [^>]*type='error'[^>]*>"))
+    ann.expect(STANZA_ERRORS)
+    ann.close()
+
+
+def test_closes_when_asked(server):
+    """RFC 6120, 4.4."""
+    cb1 = component(server)
+    cb1.send("</stream:stream>")
+    cb1.expect("</stream:stream>")
+    cb1.expect_end()
+
+
+# ---- slixmpp --------------------------------------------------------------
+
+
+def test_slixmpps_component(server):
+    """slixmpp's component class, which speaks plaintext from loopback, answers
+    a client's ping."""
+    from slixmpp.componentxmpp import ComponentXMPP
+    server.call("Component.EnablePlaintext")
+    with Loop() as loop:
+        done = []
+        bridge = ComponentXMPP(NAME, SECRET, ADDRESS, server.component_port)
+        bridge.register_plugin("xep_0199")
+        bridge.add_event_handler(
+            "session_start", lambda _: done.append("start"))
+        bridge.connect()
+        loop.wait_for("slixmpp's component", lambda: done)
+        ann = online(server, "ann")
+        ann.send("<iq type='get' id='p' to='%s'><ping xmlns='urn:xmpp:ping'/>"
+                 "</iq>" % NAME)
+
+        def answered():
+            ann.read(0.02)
+            return "type='result'" in ann.text and "id='p'" in ann.text
+
+        loop.wait_for("a pong", answered)
+        bridge.disconnect()
+    ann.close()
+    server.call("Component.DisablePlaintext")
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()), fixture)
