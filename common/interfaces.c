@@ -253,8 +253,10 @@ interfaces_addresses(const struct interfaces *interfaces, const char *name,
 	struct interface now = { 0 };
 
 	if (i == NULL || !is_mapped(i))
-		return error_set(
-		    error, RES_NOT_FOUND, "there is no interface %s", name);
+		return error_set(error, RES_NOT_FOUND,
+		    "there is no interface %s; 'iface' lists those of this "
+		    "node",
+		    name);
 	now.system = i->system;
 	if (i->system != NULL)
 		add_system_addresses(&now);

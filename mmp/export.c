@@ -46,9 +46,10 @@ save(struct mmp *mmp, const json_t *last, const struct buf *text, json_t **said,
 	accounts = json_integer_value(json_object_get(last, "accounts"));
 	messages = json_integer_value(json_object_get(last, "messages"));
 	snprintf(line, sizeof(line),
-	    "%lld accounts and %lld stored messages saved to %s in the pki "
+	    "%lld account%s and %lld stored message%s saved to %s in the pki "
 	    "folder",
-	    (long long)accounts, (long long)messages, name);
+	    (long long)accounts, accounts == 1 ? "" : "s", (long long)messages,
+	    messages == 1 ? "" : "s", name);
 	*said = json_pack("{s:b,s:s}", "ok", 1, "text", line);
 	*named = json_string(name);
 	return 0;

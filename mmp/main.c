@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/grammar.h"
+#include "common/log.h"
 #include "common/strutil.h"
 #include "common/words.h"
 #include "common/xmalloc.h"
@@ -218,6 +219,7 @@ main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
+	log_init("mmp", LOG_LEVEL_INFO, 0);
 	umask(007);
 	status = parse_options(argc, argv, &options);
 	if (status < 0)

@@ -7,8 +7,8 @@
 #include "mmp/shell.h"
 
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/strutil.h"
 #include "common/words.h"
 #include "common/xmalloc.h"
@@ -23,7 +24,8 @@
 #include "mmp/run.h"
 
 #define HISTORY_LINES 500
-#define HISTORY_BYTES (256 * 1024)
+#define HISTORY_BYTES (64 * 1024)      /* trimmed beyond */
+#define HISTORY_MAX (16 * 1024 * 1024) /* given up beyond */
 #define LIST_WIDTH 78
 
 struct shell {
@@ -59,27 +61,42 @@ history_add(struct shell *shell, const char *line)
 	history(shell->history, &event, H_ENTER, line);
 }
 
+/* Lets the file's older half go when it has become long. */
+static void
+history_trim(const struct shell *shell, const char *text, size_t len)
+{
+	const char *half =
+	    len > HISTORY_BYTES ? strchr(text + len / 2, '\n') : NULL;
+
+	if (half != NULL &&
+	    file_write(shell->history_path, half + 1, strlen(half + 1), 0600) !=
+		0)
+		log_debug(
+		    "history: %s: %s", shell->history_path, strerror(errno));
+}
+
 static void
 history_load(struct shell *shell)
 {
 	char *text, *rest, *line;
-	size_t len;
+	size_t len = 0;
 
 	if (shell->history_path == NULL)
 		return;
-	text = rest = file_read(shell->history_path, HISTORY_BYTES, &len);
+	text = rest = file_read(shell->history_path, HISTORY_MAX, &len);
+	if (text != NULL)
+		history_trim(shell, text, len);
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0')
 			history_add(shell, line);
 	free(text);
 }
 
-/* Keeps a line for the next session. The file grows by a line a command, and
-   is begun anew when it has become too long to load. */
+/* Keeps a line for the next session. One that can't be kept is no reason for a
+   message to who types. */
 static void
-history_keep(struct shell *shell, const char *line)
+history_keep(const struct shell *shell, const char *line)
 {
-	struct stat st;
 	char *text;
 	int fd, len;
 
@@ -89,13 +106,10 @@ history_keep(struct shell *shell, const char *line)
 	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0 && st.st_size > HISTORY_BYTES / 2 &&
-	    ftruncate(fd, 0) != 0)
-		st.st_size = 0;
 	len = xasprintf(&text, "%s\n", line);
-	/* A history that can't be kept is no reason for a message. */
 	if (write(fd, text, (size_t)len) < 0)
-		shell->history_path[0] = '\0';
+		log_debug(
+		    "history: %s: %s", shell->history_path, strerror(errno));
 	free(text);
 	close(fd);
 }
@@ -325,6 +339,9 @@ shell_run(struct mmp *mmp)
 	const char *home = getenv("HOME");
 
 	mmp->interrupt_fd = catch_interrupt();
+	/* There is no other shell to come back to. */
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
 	if (home != NULL && *home == '/')
 		xasprintf(&shell.history_path, "%s/.mmp_history", home);
 	xasprintf(&shell.prompt, "%s> ", mmp->hostname);

@@ -741,6 +741,20 @@ def commands_are_audited(node):
     expect(lines[1].endswith("< (not a command)>: refused"), lines[1])
 
 
+def nobody_may_nothing(node):
+    if os.geteuid() != 0:
+        return
+    os.chmod(node.root, 0o755)
+    for line in ("version", "xmpp", "xmpp enable"):
+        got = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             node.program, "--root", node.root, "-c", line], env=node.env,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+        equal((got.returncode, got.stdout), (1, b""))
+        expect(b"FAILURE: permission denied: this needs the role" in
+               got.stderr, got.stderr)
+
+
 def options_are_checked(node):
     for args in (["--nosuch"], ["surplus"], ["-c"]):
         equal(node.run(*args)[0], 2)
@@ -870,6 +884,20 @@ def history_comes_back(node, term):
     again.send("exit\r")
     equal(again.end(), 0)
     equal(os.stat(node.home + "/.mmp_history").st_mode & 0o777, 0o600)
+
+
+def a_long_history_is_trimmed(node):
+    path = node.home + "/.mmp_history"
+    with open(path, "w") as f:
+        f.write("".join("version %d\n" % i for i in range(20000)))
+    term = Terminal(node)
+    term.prompt()
+    term.send("\x1b[A")
+    term.shows("version 19999")
+    term.send("\x03\x04")
+    equal(term.end(), 0)
+    expect(10000 < os.stat(path).st_size < 200000, "not trimmed")
+    os.unlink(path)
 
 
 @in_terminal
@@ -1004,12 +1032,14 @@ SERVED = (
     secrets_on_the_line_are_quoted_nowhere, scripts_go_on_after_errors,
     scripts_take_no_abbreviations, a_hash_in_quotes_is_no_comment,
     a_long_line_is_refused, a_forced_command_runs_the_original,
-    sftp_still_works, commands_are_audited, options_are_checked,
+    sftp_still_works, commands_are_audited, nobody_may_nothing,
+    options_are_checked,
     the_prompt_is_the_last_that_is_written, tab_completes_words,
     tab_lists_what_there_is, tab_asks_daemons_for_names, tab_completes_files,
     a_question_mark_helps_in_place,
     words_may_be_abbreviated_except_to_remove, an_error_points_at_the_word,
-    history_comes_back, tab_puts_blanks_into_quotes, control_c_drops_the_line, control_c_ends_a_wait,
+    history_comes_back, a_long_history_is_trimmed,
+    tab_puts_blanks_into_quotes, control_c_drops_the_line, control_c_ends_a_wait,
     control_c_cancels_a_secret, a_secret_is_typed_twice,
     long_lines_reach_the_command, a_pasted_script_is_run_line_by_line,
     unknown_daemon_text_cannot_drive_the_terminal, control_d_leaves,

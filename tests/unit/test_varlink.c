@@ -3,8 +3,11 @@
  * second thread answers what the test asks.
  */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
+#include <grp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -678,6 +681,43 @@ the_service_describes_itself(void **state)
 	    RES_INVALID);
 }
 
+/* What somebody without a role gets; runs in a child. */
+static int
+ask_as_nobody(const struct fixture *f)
+{
+	struct varlink_client *client;
+	struct error e = { .code = RES_OK };
+	json_t *result = NULL;
+	int rc;
+
+	if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0)
+		return 1;
+	client = varlink_client_open(f->path, 5000, &e);
+	if (client == NULL)
+		return 2;
+	rc =
+	    varlink_client_call(client, "im.test.Test.Echo", NULL, &result, &e);
+	return rc == RES_DENIED && strcmp(e.text, "permission denied") == 0 ? 0
+									    : 3;
+}
+
+static void
+a_user_without_a_role_is_told_so(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f->folder, 0755), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(ask_as_nobody(f));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void
 a_second_server_finds_the_first_running(void **state)
 {
@@ -788,6 +828,7 @@ main(void)
 		SERVED(a_stream_that_is_not_read_is_cut_off),
 		SERVED(a_user_has_a_limited_number_of_connections),
 		SERVED(the_service_describes_itself),
+		SERVED(a_user_without_a_role_is_told_so),
 		SERVED(a_second_server_finds_the_first_running),
 		SERVED(a_stopped_server_still_sends_its_last_answer),
 		SERVED(a_silent_server_times_out),
