@@ -577,6 +577,8 @@ left(struct membership *m)
 	bool reset = m->reset;
 	struct error e;
 
+	/* What is still under way ends with this life, and has no say. */
+	set_state(m, MEMBERSHIP_WORKING);
 	if (start_over(m, &e) != RES_OK)
 		finish(m, e.code, "%s", e.text);
 	else
