@@ -61,6 +61,11 @@ struct membership {
 	void *arg;
 	bool reset; /* LEAVING: for a reset, which always succeeds */
 
+	/* A life ends in a tick only: never inside a callback of what ends with
+	 * it. */
+	bool leave_now; /* LEAVING: in the next tick */
+	bool admitted;  /* ASKING: answered by `answer` */
+	struct join_answer answer;
 	struct instance previous; /* JOINING: to go back to */
 	char *via;                /* JOINING: the member that was asked */
 	bool retried;             /* ASKING: with another identity */
@@ -112,7 +117,7 @@ finish(struct membership *m, int code, const char *fmt, ...)
 	va_end(ap);
 	set_state(m, MEMBERSHIP_IDLE);
 	m->done = NULL;
-	m->reset = m->retried = false;
+	m->reset = m->retried = m->leave_now = false;
 	free(m->via);
 	m->via = NULL;
 	log_info("membership: %s", text);
@@ -379,7 +384,9 @@ join_answered_cb(
 	} else if (a.code != RES_OK) {
 		finish(m, a.code, "%s", a.text);
 	} else {
-		join_start(m, &a);
+		m->answer = a;
+		m->admitted = true;
+		return;
 	}
 	join_answer_clear(&a);
 }
@@ -604,7 +611,7 @@ row_deleted_cb(void *arg, const struct proposer_result *result)
 		    "has to be reachable to take one out");
 		return;
 	}
-	left(m);
+	m->leave_now = true;
 }
 
 static void
@@ -698,7 +705,7 @@ membership_reset(struct membership *m, membership_done done, void *arg)
 		return;
 	m->reset = true;
 	if (!member) {
-		left(m);
+		m->leave_now = true;
 		return;
 	}
 	store_cmd_member_del(&command, n->instance.identity);
@@ -748,9 +755,8 @@ request_removed(
 	    (m->state != MEMBERSHIP_IDLE && m->state != MEMBERSHIP_LEAVING))
 		return;
 	log_info("membership: the cluster has removed this server");
-	/* In the next tick: a life must not end inside a peer's callback. */
 	set_state(m, MEMBERSHIP_LEAVING);
-	m->since = 0;
+	m->leave_now = true;
 }
 
 void
@@ -946,6 +952,17 @@ membership_voters(struct membership *m)
 }
 
 static void
+join_admitted(struct membership *m)
+{
+	struct join_answer a = m->answer;
+
+	m->admitted = false;
+	m->answer = (struct join_answer){ 0 };
+	join_start(m, &a);
+	join_answer_clear(&a);
+}
+
+static void
 tick_joining(struct membership *m, uint64_t now)
 {
 	struct node *n = m->node;
@@ -965,7 +982,9 @@ membership_tick(struct membership *m, uint64_t now)
 
 	if (m->state == MEMBERSHIP_JOINING)
 		tick_joining(m, now);
-	else if (m->state == MEMBERSHIP_LEAVING && m->since == 0)
+	else if (m->state == MEMBERSHIP_ASKING && m->admitted)
+		join_admitted(m);
+	else if (m->state == MEMBERSHIP_LEAVING && m->leave_now)
 		left(m);
 	else if (m->state == MEMBERSHIP_LEAVING && now - m->since > LEAVE_MS)
 		leave_late(m);
@@ -997,6 +1016,8 @@ membership_free(struct membership *m)
 		return;
 	for (size_t i = 0; i < m->departed_count; i++)
 		free(m->departed[i].address);
+	if (m->admitted)
+		join_answer_clear(&m->answer);
 	free(m->via);
 	free(m);
 }
