@@ -262,8 +262,7 @@ locator_show_cb(json_t *answer, const char *why, void *arg)
 		locator_note(l, why);
 	}
 	interfaces = interfaces_load(l->root, NULL);
-	json_array_foreach(listen, i, entry)
-	{
+	json_array_foreach(listen, i, entry) {
 		if (json_is_string(entry) && interfaces != NULL)
 			locator_add_listen(
 			    l, interfaces, json_string_value(entry));

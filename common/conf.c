@@ -199,8 +199,7 @@ conf_read_list(const struct conf_setting *s, struct conf_value *v,
 
 	if (!json_is_array(json))
 		return conf_wrong_type(s, e);
-	json_array_foreach(json, i, entry)
-	{
+	json_array_foreach(json, i, entry) {
 		if (!json_is_string(entry))
 			return conf_wrong_type(s, e);
 		if ((rc = conf_value_add(s, v, json_string_value(entry), e)) !=
@@ -279,8 +278,7 @@ conf_read_object(const struct conf *c, struct conf_value *values, json_t *root,
 	const char *name;
 	json_t *json;
 
-	json_object_foreach(root, name, json)
-	{
+	json_object_foreach(root, name, json) {
 		const struct conf_setting *s = conf_find(c, name);
 
 		if (s == NULL)

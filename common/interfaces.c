@@ -117,8 +117,7 @@ read_entry(struct interface *i, const char *name, const json_t *entry,
 		i->system = xstrdup(system);
 		return 0;
 	}
-	json_array_foreach(list, n, one)
-	{
+	json_array_foreach(list, n, one) {
 		text = json_string_value(one);
 		if (text == NULL || !add_address_text(i, text))
 			return error_set(error, RES_INVALID,
@@ -144,8 +143,7 @@ read_file(struct interfaces *interfaces, const char *text, size_t len,
 		    error, RES_INVALID, "line %d: %s", why.line, why.text);
 	if (!json_is_object(root))
 		rc = error_set(error, RES_INVALID, "not a JSON object");
-	json_object_foreach(root, name, entry)
-	{
+	json_object_foreach(root, name, entry) {
 		if (rc != 0)
 			break;
 		i = find(interfaces, name);

@@ -116,6 +116,8 @@ varlink_wipe(json_t *value)
 		} text = { json_string_value(value) };
 		explicit_bzero(text.to, json_string_length(value));
 	}
-	json_array_foreach(value, i, child) varlink_wipe(child);
-	json_object_foreach(value, key, child) varlink_wipe(child);
+	json_array_foreach(value, i, child)
+		varlink_wipe(child);
+	json_object_foreach(value, key, child)
+		varlink_wipe(child);
 }

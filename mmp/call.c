@@ -58,8 +58,7 @@ join(json_t *whole, json_t *part)
 	const char *key;
 	json_t *value, *before;
 
-	json_object_foreach(part, key, value)
-	{
+	json_object_foreach(part, key, value) {
 		before = json_object_get(whole, key);
 		if (json_is_array(before) && json_is_array(value))
 			json_array_extend(before, value);

@@ -212,8 +212,9 @@ cmd_help(
 	size_t i;
 	int rc = 0;
 
-	json_array_foreach(words, i, word) buf_addf(
-	    &topic, "%s%s", i == 0 ? "" : " ", json_string_value(word));
+	json_array_foreach(words, i, word)
+		buf_addf(
+		    &topic, "%s%s", i == 0 ? "" : " ", json_string_value(word));
 	if (topic.len == 0)
 		add_overview(&text, mmp);
 	else

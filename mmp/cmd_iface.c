@@ -238,7 +238,8 @@ print_addresses(FILE *out, const json_t *interface)
 	const json_t *list = json_object_get(interface, "addresses"), *one;
 	size_t i;
 
-	json_array_foreach(list, i, one) print_line(out, "Address", one);
+	json_array_foreach(list, i, one)
+		print_line(out, "Address", one);
 	if (json_array_size(list) == 0)
 		print_line(out, "Address", NULL);
 }
@@ -249,8 +250,7 @@ print_iface(FILE *out, const json_t *result)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "interfaces"), i, one)
-	{
+	json_array_foreach(json_object_get(result, "interfaces"), i, one) {
 		print_line(out, "Interface", json_object_get(one, "name"));
 		print_line(out, "System", json_object_get(one, "system"));
 		print_line(out, "MAC", json_object_get(one, "mac"));
@@ -265,8 +265,7 @@ print_ipv4(FILE *out, const json_t *result)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "interfaces"), i, one)
-	{
+	json_array_foreach(json_object_get(result, "interfaces"), i, one) {
 		print_line(out, "Interface", json_object_get(one, "name"));
 		print_addresses(out, one);
 		print_line(out, "Gateway", json_object_get(one, "gateway"));

@@ -115,8 +115,9 @@ cmd_list(
 	}
 	used = pki_files_in_use(mmp, &known);
 	files = json_array();
-	json_array_foreach(names, i, name) json_array_append_new(
-	    files, describe_file(mmp, json_string_value(name), used));
+	json_array_foreach(names, i, name)
+		json_array_append_new(
+		    files, describe_file(mmp, json_string_value(name), used));
 	json_object_set_new(*result, "files", files);
 	json_decref(used);
 	json_decref(names);
@@ -178,7 +179,8 @@ print_file(FILE *out, const json_t *file)
 	else if (json_array_size(certs) == 0)
 		fprintf(out, "    %s\n",
 		    json_string_value(json_object_get(file, "kind")));
-	json_array_foreach(certs, i, cert) print_cert(out, cert);
+	json_array_foreach(certs, i, cert)
+		print_cert(out, cert);
 }
 
 static void
@@ -188,9 +190,11 @@ print_list(FILE *out, const json_t *result)
 	size_t i;
 
 	fputs("User supplied certificates and keys:\n", out);
-	json_array_foreach(files, i, file) if (json_is_string(file))
-	    fprintf(out, "%s\n", json_string_value(file));
-	else print_file(out, file);
+	json_array_foreach(files, i, file)
+		if (json_is_string(file))
+			fprintf(out, "%s\n", json_string_value(file));
+		else
+			print_file(out, file);
 }
 
 /* pki inspect <file> */

@@ -136,8 +136,7 @@ add_names(struct mmp *mmp, struct candidates *c, const char *typed,
 
 	if (call_daemon(mmp, &call, &result, &absent, &error) != 0)
 		return;
-	json_array_foreach(json_object_get(result, source->list), i, one)
-	{
+	json_array_foreach(json_object_get(result, source->list), i, one) {
 		name = json_string_value(source->key == NULL
 			? one
 			: json_object_get(one, source->key));

@@ -135,8 +135,9 @@ params_reread(struct mmp *mmp, const struct command *command, bool *absent,
 	    (int)strcspn(command->method, "."), command->method);
 	call.method = method;
 	rc = call_daemon(mmp, &call, &shown, absent, error);
-	json_object_foreach(shown, key, value) if (rc == 0) rc =
-	    add_file(mmp, params, key, value, error);
+	json_object_foreach(shown, key, value)
+		if (rc == 0)
+			rc = add_file(mmp, params, key, value, error);
 	json_decref(shown);
 	if (rc == 0)
 		return params;

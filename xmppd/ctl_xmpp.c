@@ -304,8 +304,7 @@ set_listen(struct node *n, json_t *list, struct error *e)
 		struct error *why = turn == 0 ? e : &ignored;
 
 		conf_clear(n->conf, SET_LISTEN);
-		json_array_foreach(want, i, entry)
-		{
+		json_array_foreach(want, i, entry) {
 			int added = conf_add_entry(
 			    n->conf, SET_LISTEN, json_string_value(entry), why);
 
@@ -343,8 +342,7 @@ CTL_HANDLER(ctl_xmpp_listen)
 			return;
 		}
 	}
-	json_array_foreach(list, i, entry)
-	{
+	json_array_foreach(list, i, entry) {
 		if (!json_is_string(entry) ||
 		    check_listen(n, json_string_value(entry), &e) != RES_OK) {
 			if (!json_is_string(entry))

@@ -91,8 +91,7 @@ teardown(void **state)
 
 	(void)state;
 	assert_int_equal(pki_file_list(&node, &names, NULL), 0);
-	json_array_foreach(names, i, name)
-	{
+	json_array_foreach(names, i, name) {
 		char *path = mmp_pki_path(&node, json_string_value(name), NULL);
 
 		assert_int_equal(remove(path), 0);
@@ -147,9 +146,9 @@ run(const char *method, ...)
 	else if (m->printer != NULL)
 		m->printer(out, result);
 	json_array_foreach(json_object_get(result, "checks"), i, check)
-	    fprintf(out, "%c%s\n",
-		json_is_true(json_object_get(check, "ok")) ? '+' : '-',
-		json_string_value(json_object_get(check, "text")));
+		fprintf(out, "%c%s\n",
+		    json_is_true(json_object_get(check, "ok")) ? '+' : '-',
+		    json_string_value(json_object_get(check, "text")));
 	fclose(out);
 	json_decref(params);
 	json_decref(result);
