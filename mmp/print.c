@@ -37,8 +37,7 @@ print_checks(FILE *out, const json_t *checks)
 	bool all = true, ok;
 	size_t i;
 
-	json_array_foreach(checks, i, check)
-	{
+	json_array_foreach(checks, i, check) {
 		ok = json_is_true(json_object_get(check, "ok"));
 		text = json_string_value(json_object_get(check, "text"));
 		all = all && ok;
@@ -106,8 +105,7 @@ print_list(FILE *out, const json_t *list)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		fputs(i == 0 ? "" : " ", out);
 		print_text(out, json_string_value(one));
 	}
@@ -193,8 +191,7 @@ print_lines(FILE *out, const char *label, const json_t *lines)
 	const json_t *line;
 	size_t i;
 
-	json_array_foreach(lines, i, line)
-	{
+	json_array_foreach(lines, i, line) {
 		fputs(label, out);
 		print_text(out, json_string_value(line));
 		fputc('\n', out);
@@ -241,8 +238,7 @@ print_callbridges(FILE *out, const json_t *result)
 	bool detail = is_set(result, "detail");
 	size_t i;
 
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		fputs("***\n", out);
 		if (text_of(one, "secret") != NULL)
 			PRINT_FIELDS(out, one, callbridge_fields, 12);
@@ -261,8 +257,7 @@ print_users(FILE *out, const json_t *result)
 	const json_t *list = json_object_get(result, "users"), *one;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		print_text(out, text_of(one, "address"));
 		fputc('\n', out);
 	}
@@ -299,34 +294,6 @@ print_peer(FILE *out, const json_t *peer, bool detail)
 	fputc('\n', out);
 }
 
-/* Without a leader: this server, and who isn't there since when. */
-static void
-print_missing(FILE *out, const json_t *peers)
-{
-	const json_t *peer, *since;
-	size_t i;
-
-	json_array_foreach(peers, i, peer) if (is_set(peer, "me"))
-	{
-		fputs("This server: ", out);
-		print_text(out, text_of(peer, "address"));
-		fputc('\n', out);
-	}
-	json_array_foreach(peers, i, peer)
-	{
-		since = json_object_get(peer, "since");
-		if (is_set(peer, "me") || is_set(peer, "reachable"))
-			continue;
-		fputs("Not reachable: ", out);
-		print_text(out, text_of(peer, "address"));
-		if (json_is_integer(since)) {
-			fputs(" since ", out);
-			print_time(out, since);
-		}
-		fputc('\n', out);
-	}
-}
-
 static const struct field cluster_detail[] = {
 	{ "Trust bundle", "trust_file", FIELD_TEXT },
 	{ "Hold in seconds", "hold", FIELD_NUMBER },
@@ -357,16 +324,13 @@ print_cluster(FILE *out, const json_t *result)
 		print_text(out, text_of(result, "reason"));
 		fputc('\n', out);
 	}
-	if (lost)
-		print_missing(out, peers);
-	if (json_array_size(peers) > 0 && (!lost || detail)) {
-		fputs("List of peers\n", out);
-		json_array_foreach(peers, i, peer)
-		    print_peer(out, peer, detail);
-	}
+	if (json_array_size(peers) > 0)
+		fputs(lost ? "This server\n" : "List of peers\n", out);
+	json_array_foreach(peers, i, peer)
+		print_peer(out, peer, detail);
 	if (detail)
 		PRINT_FIELDS(out, result, cluster_detail, 16);
-	print_lines(out, "To do: ", json_object_get(result, "advice"));
+	print_lines(out, "", json_object_get(result, "advice"));
 }
 
 /* ---- callbridge, dns --------------------------------------------------- */
@@ -430,8 +394,7 @@ print_dns(FILE *out, const json_t *result)
 	size_t i;
 
 	fputs("Forward zones:\n", out);
-	json_array_foreach(zones, i, zone)
-	{
+	json_array_foreach(zones, i, zone) {
 		print_text(out, text_of(zone, "zone"));
 		fputs(" ", out);
 		print_text(out, text_of(zone, "server"));

@@ -565,22 +565,21 @@ def documented_layouts(node):
 
 
 def no_leader_is_explained(node):
+    away = "10.0.0.2:5222 not reachable since 2023-11-14T22:13:20Z"
     lost = dict(STATUS, state="NO LEADER", reason="1 of 3 nodes reachable",
-                advice=["start cb2 or cb3"])
-    lost["peers"] = [peer("10.0.0.1:5222", me=True),
-                     peer("10.0.0.2:5222", reachable=False),
-                     peer("10.0.0.3:5222", reachable=False)]
+                advice=[away, "start it"],
+                peers=[peer("10.0.0.1:5222", me=True)])
     node.xmppd.answers["Cluster.Status"] = lost
     try:
         equal(node.one("xmpp cluster status")[1], """\
 State: NO LEADER
 Since: 2023-11-14T22:13:20Z
 Reason: 1 of 3 nodes reachable
-This server: 10.0.0.1:5222
-Not reachable: 10.0.0.2:5222 since 2023-11-14T22:13:20Z
-Not reachable: 10.0.0.3:5222 since 2023-11-14T22:13:20Z
-To do: start cb2 or cb3
-""")
+This server
+10.0.0.1:5222
+%s
+start it
+""" % away)
     finally:
         node.xmppd.answers["Cluster.Status"] = STATUS
 

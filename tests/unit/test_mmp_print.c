@@ -47,7 +47,7 @@ static const struct {
 	{ "Cluster.Status",
 	    "{\"state\":\"DISABLED\",\"peers\":[],\"reason\":\"why\","
 	    "\"advice\":[\"one\",\"two\"]}",
-	    "State: DISABLED\nReason: why\nTo do: one\nTo do: two\n" },
+	    "State: DISABLED\nReason: why\none\ntwo\n" },
 	{ "Cluster.Status",
 	    "{\"state\":\"LEADER\",\"since\":0,\"detail\":true,\"peers\":["
 	    "{\"address\":\"10.0.0.1:5222\",\"leader\":true,\"me\":true,"
