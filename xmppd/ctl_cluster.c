@@ -213,6 +213,11 @@ CTL_HANDLER(ctl_cluster_trust)
 static bool
 in_cluster_mode(struct node *n, struct varlink_call *call)
 {
+	if (conf_bool(n->conf, SET_CLUSTERED) && n->domain == NULL) {
+		varlink_error(call, RES_STATE,
+		    "no domain configured: run 'xmpp domain <domain>' first");
+		return false;
+	}
 	if (conf_bool(n->conf, SET_CLUSTERED))
 		return has_base(n, call);
 	varlink_error(call, RES_STATE,
@@ -228,12 +233,6 @@ CTL_HANDLER(ctl_cluster_initialize)
 	(void)params;
 	if (!in_cluster_mode(n, call))
 		return;
-	if (n->domain == NULL) {
-		varlink_error(call, RES_STATE,
-		    "no domain configured: run "
-		    "'xmpp domain <domain>' first");
-		return;
-	}
 	membership_initialize(n->membership, operation_done,
 	    operation_new(n, call, "initialize", NULL));
 }

@@ -59,7 +59,8 @@ struct membership {
 	uint64_t since; /* ms */
 	membership_done done;
 	void *arg;
-	bool reset; /* LEAVING: for a reset, which always succeeds */
+	bool reset;     /* LEAVING: for a reset, which always succeeds */
+	bool unreached; /* LEAVING: the cluster doesn't know of it */
 
 	/* A life ends in a tick only: never inside a callback of what ends with
 	 * it. */
@@ -117,7 +118,7 @@ finish(struct membership *m, int code, const char *fmt, ...)
 	va_end(ap);
 	set_state(m, MEMBERSHIP_IDLE);
 	m->done = NULL;
-	m->reset = m->retried = m->leave_now = false;
+	m->reset = m->retried = m->leave_now = m->unreached = false;
 	free(m->via);
 	m->via = NULL;
 	log_info("membership: %s", text);
@@ -581,19 +582,26 @@ request_join(struct membership *m, const char *peer, uint64_t token,
 static void
 left(struct membership *m)
 {
-	bool reset = m->reset;
+	char *address = node_address(m->node, NULL);
+	bool reset = m->reset, unreached = m->unreached;
 	struct error e;
 
 	/* What is still under way ends with this life, and has no say. */
 	set_state(m, MEMBERSHIP_WORKING);
 	if (start_over(m, &e) != RES_OK)
 		finish(m, e.code, "%s", e.text);
+	else if (unreached)
+		finish(m, RES_OK,
+		    "XMPP server reset; its cluster could not be reached: run "
+		    "'xmpp cluster remove %s' on a remaining server",
+		    address != NULL ? address : "<address>");
+	else if (reset)
+		finish(m, RES_OK, "XMPP server reset");
 	else
 		finish(m, RES_OK,
-		    reset
-			? "XMPP server reset"
-			: "Removed from the cluster; this server is standalone "
-			  "and disabled");
+		    "Removed from the cluster; this server is standalone and "
+		    "disabled");
+	free(address);
 }
 
 /* The row is gone: wait until the cluster says that the voter is too. */
@@ -611,7 +619,7 @@ row_deleted_cb(void *arg, const struct proposer_result *result)
 		    "has to be reachable to take one out");
 		return;
 	}
-	m->leave_now = true;
+	m->unreached = m->leave_now = true;
 }
 
 static void
@@ -716,26 +724,15 @@ membership_reset(struct membership *m, membership_done done, void *arg)
 static void
 leave_late(struct membership *m)
 {
-	struct node *n = m->node;
-	char *address = node_address(n, NULL);
-	struct error e;
+	bool member = node_is_member(m->node);
 
-	if (!m->reset && node_is_member(n)) {
+	if (member && !m->reset) {
 		finish(m, RES_TIMEOUT,
-		    "not removed: the cluster did not "
-		    "answer in time");
-	} else if (!m->reset || !node_is_member(n)) {
-		left(m);
-	} else if (start_over(m, &e) != RES_OK) {
-		finish(m, e.code, "%s", e.text);
-	} else {
-		finish(m, RES_OK,
-		    "XMPP server reset; its cluster could not "
-		    "be reached: run 'xmpp cluster remove %s' on a remaining "
-		    "server",
-		    address != NULL ? address : "<address>");
+		    "not removed: the cluster did not answer in time");
+		return;
 	}
-	free(address);
+	m->unreached = member;
+	left(m);
 }
 
 static void

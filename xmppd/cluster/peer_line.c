@@ -206,8 +206,10 @@ judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
 	const char *text = "";
 	struct error e;
 
-	if (!p->known)
+	if (!p->known) {
+		snprintf(why, size, "it has no domain configured yet");
 		return PEER_REFUSED_BUSY;
+	}
 	if (memcmp(h->cluster, p->self.cluster, sizeof(h->cluster)) == 0)
 		peer = peers_find(p, h->from);
 	l->channel = (enum peer_channel)h->channel;
