@@ -264,7 +264,8 @@ peer_world_init(struct peer_world *w, unsigned count,
 	w->loop = conn_loop_new(w->base);
 	w->waker = event_new(w->base, -1, EV_PERSIST, woken, NULL);
 	event_add(w->waker, &(struct timeval){ 0, 2000 });
-	snprintf(w->dir, sizeof(w->dir), "/tmp/peer_world.XXXXXX");
+	snprintf(w->dir, sizeof(w->dir), "%s/peer_world.XXXXXX",
+	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(w->dir));
 	for (unsigned i = 0; i < count; i++) {
 		n = &w->nodes[i];

@@ -41,9 +41,9 @@
 #define DEFAULT_ELECTION_MS 300
 #define DEFAULT_HEARTBEAT_MS 50
 #define DEFAULT_TICK_MS 15
-/* Trap 15: what a server that lags is sent in one go is bounded by these. */
-#define SNAPSHOT_THRESHOLD 1024
-#define SNAPSHOT_TRAILING 512
+/* Trap 15: what a server that lags is sent in one go is bounded by this, and
+ * half as much is kept behind a marker. */
+#define DEFAULT_SNAPSHOT_ENTRIES 1024
 
 enum mail_kind {
 	/* To the thread. */
@@ -708,8 +708,7 @@ start_core(
 		.bootstrap = cfg->bootstrap,
 		.election_ms = cfg->election_ms,
 		.heartbeat_ms = cfg->heartbeat_ms,
-		.threshold = SNAPSHOT_THRESHOLD,
-		.trailing = SNAPSHOT_TRAILING };
+		.threshold = cfg->snapshot_entries };
 	struct raft_core_hooks hooks = { .arg = rn,
 		.now = hook_now,
 		.random = hook_random,
@@ -730,6 +729,9 @@ start_core(
 		core.election_ms = DEFAULT_ELECTION_MS;
 	if (core.heartbeat_ms == 0)
 		core.heartbeat_ms = DEFAULT_HEARTBEAT_MS;
+	if (core.threshold == 0)
+		core.threshold = DEFAULT_SNAPSHOT_ENTRIES;
+	core.trailing = core.threshold / 2;
 	return raft_core_new(&core, &hooks, e);
 }
 

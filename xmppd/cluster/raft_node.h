@@ -29,7 +29,8 @@ struct raft_node_config {
 	const char *dir; /* holds raft.db */
 	uint32_t id;     /* Raft id, never reused */
 	bool bootstrap;  /* fresh: make this the one voter */
-	uint32_t election_ms, heartbeat_ms, tick_ms;
+	uint32_t election_ms, heartbeat_ms, tick_ms; /* 0: 300, 50, 15 */
+	uint32_t snapshot_entries; /* between markers; 0: 1024 */
 };
 
 /* A server of Raft's configuration. */
