@@ -44,7 +44,10 @@ incoming_ready(void *arg)
 {
 	struct incoming *in = arg;
 
-	peers_adopt(in->node->peers, in->conn, in->from);
+	if (in->node->peers == NULL)
+		conn_abort(in->conn);
+	else
+		peers_adopt(in->node->peers, in->conn, in->from);
 	free(in);
 }
 

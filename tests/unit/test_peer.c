@@ -535,6 +535,17 @@ a_damaged_copy_is_not_taken(void **state)
 
 /* ---- bad bytes ----------------------------------------------------------- */
 
+static struct peer_line *
+find_line(struct peers *p, uint64_t serial)
+{
+	struct peer_line *l;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		if (l->serial == serial)
+			return l;
+	return NULL;
+}
+
 /* What a member with the right certificate may send, but shouldn't. */
 static void
 malformed_bytes_end_only_their_connection(void **state)
@@ -556,27 +567,25 @@ malformed_bytes_end_only_their_connection(void **state)
 	struct peer_world *w = *state;
 	struct peer_world_node *a = &w->nodes[0], *b = &w->nodes[1];
 	struct peer_line *l;
+	struct error e;
 	uint64_t serial;
+	bool sent_it;
 
 	peer_world_join_all(w);
 	peer_world_await_calm(w, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct error e;
-
 		l = line_dial(
 		    a->peers, 2, b->member.address, rows[i].channel, &e);
 		assert_non_null(l);
-		/* A line that is not awaited any more would be dropped. */
 		serial = l->serial;
-		while (l->state != LINE_UP && l->state != LINE_DEAD)
-			peer_world_run(w, 1);
-		if (l->state == LINE_UP)
-			conn_write(l->conn, rows[i].bytes, rows[i].len);
-		for (unsigned k = 0; k < 200 && l != NULL; k++) {
+		sent_it = false;
+		for (unsigned k = 0; l != NULL && k < 300; k++) {
+			if (l->state == LINE_UP && !sent_it) {
+				conn_write(l->conn, rows[i].bytes, rows[i].len);
+				sent_it = true;
+			}
 			peer_world_run(w, 2);
-			TAILQ_FOREACH(l, &a->peers->lines, entry)
-				if (l->serial == serial)
-					break;
+			l = find_line(a->peers, serial);
 		}
 		if (l != NULL)
 			fail_msg("row %zu: still connected", i);

@@ -55,6 +55,18 @@ raft_core_voters(const struct raft_core *c, uint32_t *out, unsigned max)
 	return n;
 }
 
+size_t
+raft_core_others(const struct raft_core *c, uint32_t *out, size_t max)
+{
+	const struct raft_configuration *conf = &c->raft.configuration;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < conf->n; i++)
+		if (conf->servers[i].id != c->cfg.id && n < max)
+			out[n++] = (uint32_t)conf->servers[i].id;
+	return n;
+}
+
 /* ---- the state machine -------------------------------------------------- */
 
 /*

@@ -78,6 +78,9 @@ void raft_core_remove(
 void raft_core_transfer(
     struct raft_core *c, uint32_t id, raft_node_done done, void *arg);
 
+/* The other servers of the configuration in force, voters or not. */
+size_t raft_core_others(const struct raft_core *c, uint32_t *out, size_t max);
+
 /* Waits for something that poll() would see: look again soon. */
 bool raft_core_waits(const struct raft_core *c);
 bool raft_core_leads(const struct raft_core *c);

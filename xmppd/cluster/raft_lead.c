@@ -14,6 +14,9 @@
 /* Entries that are committed but not yet applied: no more are proposed. */
 #define BACKLOG 256
 
+/* Who says nothing for so many election time-outs isn't waited for. */
+#define GONE_FACTOR 4
+
 /* wants_copy() is called again after this long. */
 #define COPY_AGAIN_MS 5000
 
@@ -112,7 +115,8 @@ raft_lead_keeps_log(struct raft_core *c)
 			continue;
 		if (r->leader_state.progress[i].match_index + c->cfg.trailing >=
 			r->last_applied ||
-		    raft_core_now(c) - f->heard > COPY_AGAIN_MS)
+		    raft_core_now(c) - f->heard >
+			(uint64_t)c->cfg.election_ms * GONE_FACTOR)
 			f->catching_up = false;
 		keeps |= f->catching_up;
 	}

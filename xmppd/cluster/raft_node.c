@@ -44,6 +44,8 @@
 /* Trap 15: what a server that lags is sent in one go is bounded by this, and
  * half as much is kept behind a marker. */
 #define DEFAULT_SNAPSHOT_ENTRIES 1024
+/* Connections are looked after every so many ticks. */
+#define KEEP_TICKS 4
 
 enum mail_kind {
 	/* To the thread. */
@@ -108,6 +110,7 @@ struct raft_node {
 	struct raft_core *core;
 	struct raft_wire *wire;
 	bool stopping;
+	unsigned ticks;
 };
 
 /* ---- mail --------------------------------------------------------------- */
@@ -364,12 +367,24 @@ hook_receive(void *arg, uint32_t from, const void *data, size_t len)
 }
 
 static void
+keep_connections(struct raft_node *rn)
+{
+	uint32_t others[RAFT_SERVERS_MAX];
+	size_t n = raft_core_others(rn->core, others, RAFT_SERVERS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		raft_wire_keep(rn->wire, others[i]);
+}
+
+static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct raft_node *rn = arg;
 
 	(void)fd, (void)what;
 	raft_core_tick(rn->core);
+	if (++rn->ticks % KEEP_TICKS == 0)
+		keep_connections(rn);
 	look_again(rn);
 }
 

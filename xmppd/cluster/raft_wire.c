@@ -185,18 +185,25 @@ raft_wire_connection(
 	conn_start_tls(*slot, ssl);
 }
 
+void
+raft_wire_keep(struct raft_wire *w, uint32_t to)
+{
+	struct wire_peer *p = peer_get(w, to);
+	uint64_t now = clock_ms();
+
+	if (p->out != NULL || (p->asked != 0 && now - p->asked < DIAL_MS))
+		return;
+	p->asked = now;
+	w->hooks.dial(w->hooks.arg, to);
+}
+
 bool
 raft_wire_send(struct raft_wire *w, uint32_t to, const void *frames, size_t len)
 {
 	struct wire_peer *p = peer_get(w, to);
-	uint64_t now;
 
 	if (p->out == NULL) {
-		now = clock_ms();
-		if (p->asked == 0 || now - p->asked >= DIAL_MS) {
-			p->asked = now;
-			w->hooks.dial(w->hooks.arg, to);
-		}
+		raft_wire_keep(w, to);
 		return false;
 	}
 	if (conn_pending(p->out) > QUEUE_MAX)

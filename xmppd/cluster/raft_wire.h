@@ -30,6 +30,10 @@ void raft_wire_free(struct raft_wire *w);
 void raft_wire_connection(
     struct raft_wire *w, uint32_t id, bool dialled, int fd, struct ssl_st *ssl);
 
+/* Asks for a connection if there is none: one that is made only when a vote is
+ * to be asked for comes too late for it. */
+void raft_wire_keep(struct raft_wire *w, uint32_t to);
+
 /* Queues frames; false if there is no connection, or too much is queued. */
 bool raft_wire_send(
     struct raft_wire *w, uint32_t to, const void *frames, size_t len);
