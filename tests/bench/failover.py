@@ -72,7 +72,7 @@ class Cluster:
 def one_kill(cluster, build):
     """(microseconds to the next delivery, sent, numbers as they arrived)"""
     leader = cluster.leader()
-    one, two = [n for n in cluster.lab.nodes if n is not leader]
+    one, two = [n for n in cluster.lab.nodes if n.name != leader.name]
     load = Load(build, None, [
         one.address, nodes.CLIENT, cluster.lab.domain,
         cluster.lab.path("ca/root.pem"), PASSWORD, 2, "probe", EVERY_MS,
