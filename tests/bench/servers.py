@@ -142,45 +142,57 @@ VirtualHost "%(domain)s"
 
 
 class Xmppd(Server):
+    """Made once, with its accounts; each start has a copy of that."""
+
     name = "xmppd"
-    build = None  # set by who uses it
+    build = None     # set by who uses it
+    template = None  # (folder, port, how many accounts)
 
     def start(self, users):
-        root = self.dir
-        os.makedirs(root + "/pki")
+        if Xmppd.template is None or Xmppd.template[2] < users:
+            self.make_template(users)
+        folder, self.port, _ = Xmppd.template
+        shutil.rmtree(self.dir)
+        shutil.copytree(folder, self.dir,
+                        ignore=shutil.ignore_patterns("*.sock", "*.pid"))
+        self.spawn(self.build + "/bin/xmppd", "--root", self.dir)
+
+    def make_template(self, users):
+        folder = os.path.dirname(os.path.dirname(self.dir)) + "/template"
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder + "/pki")
         for name in ("bench.key", "bench.cer"):
-            shutil.copy("%s/%s" % (self.shared, name), root + "/pki")
-        with open(root + "/interfaces.json", "w") as interfaces:
+            shutil.copy("%s/%s" % (self.shared, name), folder + "/pki")
+        with open(folder + "/interfaces.json", "w") as interfaces:
             json.dump({"a": {"addresses": [ADDRESS]}}, interfaces)
-        self.process = machine.spawn(
-            ["taskset", "-c", str(self.core), self.build + "/bin/xmppd",
-             "--root", root], self.dir + "/out")
-        machine.wait_for(lambda: machine.answers(root + "/xmppd.sock"), 20,
-                         self.name)
-        for line in ("xmpp domain " + DOMAIN,
-                     "xmpp listen a:%d:%d" % (self.port, free_port()),
-                     "xmpp certs bench.key bench.cer", "xmpp enable"):
-            self.type(line)
-        machine.wait_for(lambda: machine.accepts(ADDRESS, self.port), 20,
-                         self.name)
-        self.add_accounts(users)
+        process = machine.spawn(
+            [self.build + "/bin/xmppd", "--root", folder], folder + "/out")
+        try:
+            machine.wait_for(lambda: machine.answers(folder + "/xmppd.sock"),
+                             20, self.name)
+            for line in ("xmpp domain " + DOMAIN,
+                         "xmpp listen a:%d:%d" % (self.port, free_port()),
+                         "xmpp certs bench.key bench.cer", "xmpp enable"):
+                run(self.build + "/bin/mmp", "--root", folder, "-c", line)
+            add_accounts(folder, users)
+        finally:
+            machine.end([process])
+        Xmppd.template = folder, self.port, users
 
-    def type(self, line):
-        run(self.build + "/bin/mmp", "--root", self.dir, "-c", line)
 
-    def add_accounts(self, users):
-        """`xmpp user add`, without a shell for each."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect(self.dir + "/xmppd.sock")
-            answers = control.makefile("rb")
-            for number in range(users):
-                control.sendall(json.dumps({
-                    "method": "im.xmppd.User.Add", "parameters": {
-                        "name": "user%d" % number, "password": PASSWORD},
-                }).encode() + b"\0")
-                answer = json.loads(read_message(answers))
-                if "error" in answer:
-                    sys.exit("bench: user%d: %s" % (number, answer))
+def add_accounts(folder, users):
+    """`xmpp user add`, without a shell for each."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(folder + "/xmppd.sock")
+        answers = control.makefile("rb")
+        for number in range(users):
+            control.sendall(json.dumps({
+                "method": "im.xmppd.User.Add", "parameters": {
+                    "name": "user%d" % number, "password": PASSWORD},
+            }).encode() + b"\0")
+            answer = json.loads(read_message(answers))
+            if "error" in answer:
+                sys.exit("bench: user%d: %s" % (number, answer))
 
 
 def read_message(stream):
