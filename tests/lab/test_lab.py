@@ -15,6 +15,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -51,9 +52,15 @@ class World:
     def __init__(self, build, certs):
         self.folder = tempfile.mkdtemp(prefix="mmp-test-lab-")
         self.tool = [HERE + "/lab", "--dir", self.folder + "/lab"]
-        self.output = self.run("up", "--certs", certs, "--build", build)
+        try:
+            self.output = self.run("up", "--certs", certs, "--build", build)
+        except BaseException:
+            self.close()
+            raise
         self.lab = nodes.Lab(self.folder + "/lab").load()
         self.t = procedure.Terminal(self.lab, quiet=True)
+        for node in self.nodes:
+            self.t.connect(node)
 
     def run(self, *command, fine=True):
         done = subprocess.run(
@@ -64,6 +71,8 @@ class World:
         return done.stdout
 
     def close(self):
+        if hasattr(self, "t"):
+            self.t.__exit__()
         self.run("down", fine=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -323,15 +332,20 @@ def putty_tools_work(w):
     env = dict(os.environ, HOME=w.folder)
 
     def run(tool, *args, typed=None):
-        return subprocess.run([tool, *option, *args], input=typed, env=env,
+        # plink asks for a terminal where there is no command.
+        no_tty = ["-T"] if tool == "plink" else []
+        return subprocess.run([tool, *no_tty, *option, *args], input=typed,
+                              env=env,
                               stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.PIPE, cwd=w.folder)
+                              stderr=subprocess.PIPE, cwd=w.folder,
+                              timeout=30 * SLOW)
     done = run("plink", "xmpp cluster status")
     check(done.returncode == 0 and "List of peers" in done.stdout, done)
     check(run("plink", "no such thing").returncode == 2)
     check(run("plink", "xmpp cluster initialize").returncode == 1)
     # A script through standard input: the first failure is the status.
-    done = run("plink", typed="# a comment\r\nversion\r\nnonsense\r\nuptime\r\n")
+    done = run("plink", typed="# a comment\r\nversion\r\nnonsense\r\n"
+               "uptime\r\n")
     check(done.returncode == 2 and len(done.stdout.split("\n")) >= 3, done)
     with open(w.folder + "/up.crt", "w") as out:
         out.write(open(w.lab.path("ca/root.pem")).read())
@@ -895,6 +909,10 @@ EACH = [
 ]
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def run_case(w, case):
     """Gives None, or what went wrong."""
     try:
@@ -913,22 +931,27 @@ def run_case(w, case):
 def run_all(build, certs, cases):
     """Gives (passed, failed)."""
     w, failed = None, 0
-    for case in cases:
-        try:
-            w = w or World(build, certs)
-            wrong = run_case(w, case)
-        except Failed as error:
-            wrong = str(error)
-        if wrong:
-            failed += 1
-            print("FAILED %s (%s): %s" % (case.__name__, certs, wrong),
-                  flush=True)
-            if w:
+    try:
+        for case in cases:
+            start, wrong = time.monotonic(), None
+            try:
+                w = w or World(build, certs)
+            except Failed as error:
+                wrong = str(error)
+            wrong = wrong or run_case(w, case)
+            print("%-44s %s  (%.1f s)" % (
+                case.__name__, "FAILED" if wrong else "ok",
+                time.monotonic() - start), flush=True)
+            if wrong:
+                failed += 1
+                print(wrong)
+            if wrong and w:
                 show_logs(w)
                 w.close()
-            w = None
-    if w:
-        w.close()
+                w = None
+    finally:
+        if w:
+            w.close()
     return len(cases) - failed, failed
 
 
@@ -946,6 +969,7 @@ def show_logs(w):
 def main():
     if len(sys.argv) < 2:
         sys.exit("usage: test_lab.py BUILD [CASE...]")
+    signal.signal(signal.SIGTERM, interrupted)
     build, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
     passed = failed = 0
     for certs, cases in (("shared", SHARED), ("each", EACH)):
