@@ -15,121 +15,80 @@
 
 #include <cmocka.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <openssl/ssl.h>
 
 #include "common/clock.h"
 #include "common/conn.h"
-#include "common/tls.h"
 #include "common/xmalloc.h"
 
 #define LIMIT_MS 10000
 
-/* ---- a listener, as xmppd's on port 5222 --------------------------------- */
-
-struct incoming {
-	struct peer_world_node *node;
-	struct conn *conn;
-	char from[64];
-};
+/* ---- xmppd's own listener ------------------------------------------------ */
 
 static void
-incoming_read(void *arg, const uint8_t *data, size_t len)
+on_accepted(void *arg, int fd, bool component, const char *from)
 {
-	(void)arg, (void)data, (void)len;
+	(void)arg, (void)component, (void)from;
+	close(fd);
 }
 
 static void
-incoming_ready(void *arg)
+on_client(void *arg, struct conn *c, const char *from)
 {
-	struct incoming *in = arg;
-
-	if (in->node->peers == NULL)
-		conn_abort(in->conn);
-	else
-		peers_adopt(in->node->peers, in->conn, in->from);
-	free(in);
+	(void)arg, (void)from;
+	conn_abort(c);
 }
 
 static void
-incoming_closed(void *arg, const char *why)
-{
-	(void)why;
-	free(arg);
-}
-
-static const struct conn_ops incoming_ops = { .read = incoming_read,
-	.ready = incoming_ready,
-	.closed = incoming_closed };
-
-static int
-alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-    const unsigned char *in, unsigned in_len, void *arg)
-{
-	static const unsigned char ours[] = "\x0d" PEER_ALPN;
-
-	(void)ssl, (void)arg;
-	if (in_len < 14 || memcmp(in, ours, 14) != 0)
-		return SSL_TLSEXT_ERR_NOACK;
-	*out = in + 1;
-	*out_len = 13;
-	return SSL_TLSEXT_ERR_OK;
-}
-
-static void
-accepted(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *sa, int len, void *arg)
+on_peer(void *arg, struct conn *c, const char *from)
 {
 	struct peer_world_node *n = arg;
-	struct sockaddr_in *sin = (struct sockaddr_in *)sa;
-	struct ssl_ctx_st *ctx = n->peers == NULL ? NULL : peers_tls(n->peers);
-	struct incoming *in;
 
-	(void)listener, (void)len;
-	if (ctx == NULL) {
-		close(fd);
-		return;
-	}
-	in = xcalloc(1, sizeof(*in));
-	in->node = n;
-	snprintf(in->from, sizeof(in->from), "%s:%u", inet_ntoa(sin->sin_addr),
-	    ntohs(sin->sin_port));
-	SSL_CTX_set_alpn_select_cb(ctx, alpn_select, NULL);
-	in->conn = conn_accept(n->world->loop, fd, &incoming_ops, in);
-	conn_start_tls(in->conn, tls_server_ssl(ctx));
+	if (n->peers != NULL)
+		peers_adopt(n->peers, c, from);
+	else
+		conn_abort(c);
+}
+
+static bool
+on_serving(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static const struct listen_ops listen_ops = { on_accepted, on_client, on_peer,
+	on_serving };
+
+/* An address of its own, with a port that nobody has at the moment. */
+static void
+choose_address(struct peer_world_node *n)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)&n->address.sa;
+	socklen_t len = sizeof(*sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[64];
+
+	sin->sin_family = AF_INET;
+	sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK + n->number);
+	assert_int_equal(bind(fd, (struct sockaddr *)sin, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)sin, &len), 0);
+	close(fd);
+	listen_text(&n->address.sa, text);
+	n->member.address = xstrdup(text);
 }
 
 void
 peer_world_listen(struct peer_world *w, unsigned i, bool on)
 {
 	struct peer_world_node *n = &w->nodes[i];
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
-	const char *colon;
+	struct error e;
 
-	if (!on) {
-		evconnlistener_free(n->listener);
-		n->listener = NULL;
-		return;
-	}
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i);
-	if (n->member.address != NULL) {
-		colon = strrchr(n->member.address, ':');
-		sin.sin_port = htons((uint16_t)atoi(colon + 1));
-	}
-	n->listener = evconnlistener_new_bind(w->base, accepted, n,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 16,
-	    (struct sockaddr *)&sin, sizeof(sin));
-	assert_non_null(n->listener);
-	getsockname(
-	    evconnlistener_get_fd(n->listener), (struct sockaddr *)&sin, &len);
-	if (n->member.address == NULL)
-		xasprintf(&n->member.address, "127.0.0.%u:%u", i + 1,
-		    ntohs(sin.sin_port));
+	if (listener_set(n->listener, &n->address, on ? 1 : 0, &e) != RES_OK)
+		fail_msg("%s", e.text);
 }
 
-/* ---- what is called back --------------------------------------------------
- */
+/* ---- what is called back ------------------------------------------------- */
 
 static void
 on_up(void *arg, uint32_t node, enum peer_channel channel, bool dialled)
@@ -226,8 +185,7 @@ static const struct peers_callbacks counting = { .up = on_up,
 	.refused_us = on_refused,
 	.copy = on_copy };
 
-/* ---- life -----------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 void
 peer_world_start(struct peer_world *w, unsigned i)
@@ -245,6 +203,7 @@ peer_world_stop(struct peer_world *w, unsigned i)
 {
 	peers_free(w->nodes[i].peers);
 	w->nodes[i].peers = NULL;
+	listener_set_tls(w->nodes[i].listener, NULL, NULL);
 }
 
 /* A timer makes each turn of the loop end after a while. */
@@ -282,6 +241,8 @@ peer_world_init(struct peer_world *w, unsigned count,
 		memset(n->member.identity, (int)i + 1, 16);
 		memset(n->member.key, (int)i + 100, 32);
 		xasprintf(&n->member.host, "cb%u.tptac9.com", i + 1);
+		n->listener = listener_new(w->loop, w->base, &listen_ops, n);
+		choose_address(n);
 		peer_world_listen(w, i, true);
 		peer_world_start(w, i);
 	}
@@ -295,9 +256,8 @@ peer_world_clear(struct peer_world *w)
 
 	for (unsigned i = 0; i < w->count; i++) {
 		n = &w->nodes[i];
+		listener_free(n->listener);
 		peers_free(n->peers);
-		if (n->listener != NULL)
-			evconnlistener_free(n->listener);
 		if (n->ssl != NULL) {
 			SSL_free(n->ssl);
 			close(n->fd);
@@ -326,6 +286,8 @@ peer_world_tls(struct peer_world *w, unsigned i, const struct certs_who *who,
 	if (peers_set_tls(w->nodes[i].peers, who->key_pem, who->cert_pem, trust,
 		&e) != RES_OK)
 		fail_msg("%s", e.text);
+	listener_set_tls(
+	    w->nodes[i].listener, NULL, peers_tls(w->nodes[i].peers));
 }
 
 void
@@ -359,8 +321,7 @@ peer_world_join_all(struct peer_world *w)
 	}
 }
 
-/* ---- acting and looking ---------------------------------------------------
- */
+/* ---- acting and looking -------------------------------------------------- */
 
 static void
 on_answer(void *arg, int code, const char *why, const void *msg, size_t len)

@@ -8,11 +8,13 @@
 #include "common/buf.h"
 #include "tests/lib/certs.h"
 #include "xmppd/cluster/peer.h"
+#include "xmppd/listen.h"
 
 /*
  * Nodes in one process, on one loop, that know each other as members over real
- * connections on loopback. Node i has Raft id i + 1. What peers.c calls back is
- * counted; a test may set callbacks of its own instead.
+ * connections on loopback, accepted by xmppd's own listener. Node i has Raft id
+ * i + 1. What peers.c calls back is counted; a test may set callbacks of its
+ * own instead.
  */
 #define PEER_WORLD_MAX 4
 #define PEER_WORLD_DOMAIN "tptac9.com"
@@ -25,7 +27,8 @@ struct peer_world_node {
 	unsigned number;
 	char dir[96];
 	struct peers *peers;
-	struct evconnlistener *listener;
+	struct listener *listener;
+	struct listen_address address;
 	struct store_member member;
 	uint8_t cluster[16];
 	const struct certs_who *who;

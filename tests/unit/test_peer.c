@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "tests/lib/peer_raw.h"
 #include "tests/lib/peer_world.h"
 #include "xmppd/cluster/peer_impl.h"
 
@@ -75,7 +76,7 @@ members_reach_each_other(void **state)
 }
 
 static void
-messages_go_both_ways_on_a_link(void **state)
+messages_go_both_ways(void **state)
 {
 	struct peer_world *w = *state;
 	struct peer_world_node *a = &w->nodes[0], *b = &w->nodes[1];
@@ -84,19 +85,19 @@ messages_go_both_ways_on_a_link(void **state)
 
 	memset(data, 'x', big);
 	peer_world_join_all(w);
-	peers_want(a->peers, 2, PEER_LINK, true);
-	peer_world_await(w, &a->ups[PEER_LINK], 1);
-	peer_world_await(w, &b->ups[PEER_LINK], 1);
-	peers_send(a->peers, 2, PEER_LINK, true, "up", 2);
+	peers_want(a->peers, 2, PEER_MIRROR, true);
+	peer_world_await(w, &a->ups[PEER_MIRROR], 1);
+	peer_world_await(w, &b->ups[PEER_MIRROR], 1);
+	peers_send(a->peers, 2, PEER_MIRROR, true, "up", 2);
 	peer_world_await(w, &b->messages, 1);
 	assert_memory_equal(b->message.data, "up", 2);
-	peers_send(b->peers, 1, PEER_LINK, false, data, big);
-	assert_true(peers_pending(b->peers, 1, PEER_LINK, false) >= big);
+	peers_send(b->peers, 1, PEER_MIRROR, false, data, big);
+	assert_true(peers_pending(b->peers, 1, PEER_MIRROR, false) >= big);
 	peer_world_await(w, &a->messages, 1);
 	assert_int_equal(a->message.len, big);
 	/* In order. */
 	for (unsigned i = 0; i < 500; i++)
-		peers_send(a->peers, 2, PEER_LINK, true, &i, sizeof(i));
+		peers_send(a->peers, 2, PEER_MIRROR, true, &i, sizeof(i));
 	peer_world_await(w, &b->messages, 501);
 	assert_int_equal(b->message.data[0] + 256 * b->message.data[1], 499);
 	free(data);
@@ -127,6 +128,52 @@ each_up_has_its_down(void **state)
 	peer_world_await(w, &a->downs[PEER_MIRROR], 1);
 	peer_world_await(w, &a->ups[PEER_MIRROR], 2);
 	peer_world_await(w, &b->ups[PEER_MIRROR], 2);
+}
+
+static void
+a_node_is_dialled_when_the_table_has_it(void **state)
+{
+	struct peer_world *w = *state;
+	struct peer_world_node *a = &w->nodes[0];
+
+	peer_world_join_all(w);
+	peer_world_members(w, 0, 3);
+	peers_want(a->peers, 3, PEER_LINK, true);
+	peers_want(a->peers, 3, PEER_MIRROR, true);
+	peers_want(a->peers, 3, PEER_MIRROR, false);
+	peer_world_run(w, 50);
+	assert_int_equal(a->ups[PEER_LINK], 0);
+	peer_world_members(w, 0, 7);
+	peer_world_await(w, &a->ups[PEER_LINK], 1);
+	/* It leaves the table, and is there again. */
+	peer_world_members(w, 0, 3);
+	assert_int_equal(a->downs[PEER_LINK], 1);
+	peer_world_members(w, 0, 7);
+	peer_world_await(w, &a->ups[PEER_LINK], 2);
+	assert_int_equal(a->ups[PEER_MIRROR], 0);
+}
+
+/* More than the other side reads; nobody is called back meanwhile. */
+static void
+who_does_not_read_is_given_up(void **state)
+{
+	struct peer_world *w = *state;
+	struct peer_world_node *a = &w->nodes[0];
+	size_t len = 1U << 20;
+	char *data = xcalloc(1, len + 1);
+
+	peer_world_join_all(w);
+	peers_want(a->peers, 2, PEER_LINK, true);
+	peer_world_await(w, &a->ups[PEER_LINK], 1);
+	for (unsigned i = 0; i < 70; i++)
+		peers_send(a->peers, 2, PEER_LINK, true, data, len);
+	assert_true(peers_pending(a->peers, 2, PEER_LINK, true) < 67U << 20);
+	assert_int_equal(a->downs[PEER_LINK], 0);
+	peer_world_await(w, &a->downs[PEER_LINK], 1);
+	peer_world_await(w, &a->ups[PEER_LINK], 2);
+	peers_send(a->peers, 2, PEER_LINK, true, data, len + 1);
+	peer_world_await(w, &a->downs[PEER_LINK], 2);
+	free(data);
 }
 
 static void
@@ -170,6 +217,36 @@ who_does_not_answer_times_out(void **state)
 	assert_int_equal(w->code, RES_UNREACHABLE);
 	/* Late, or to nobody: no harm. */
 	peers_answer(w->nodes[1].peers, 12345, "x", 1);
+}
+
+/* As a join does: the answer begins another life. */
+static void
+end_of_life(void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	struct peer_world *w = arg;
+
+	(void)why, (void)msg;
+	w->code = code;
+	if (w->nodes[0].peers != NULL && len == 7)
+		peer_world_stop(w, 0);
+	w->answers++;
+}
+
+static void
+an_answer_may_free_the_peers(void **state)
+{
+	struct peer_world *w = *state;
+
+	peer_world_join_all(w);
+	peer_world_await_calm(w, 0);
+	w->answers = 0;
+	/* This one ends with the other. */
+	peers_request(w->nodes[0].peers, 0, w->nodes[2].member.address, "later",
+	    5, 5000, end_of_life, w);
+	peers_request(
+	    w->nodes[0].peers, 2, NULL, "hello", 5, 5000, end_of_life, w);
+	peer_world_await(w, &w->answers, 2);
+	assert_null(w->nodes[0].peers);
 }
 
 static void
@@ -535,17 +612,6 @@ a_damaged_copy_is_not_taken(void **state)
 
 /* ---- bad bytes ----------------------------------------------------------- */
 
-static struct peer_line *
-find_line(struct peers *p, uint64_t serial)
-{
-	struct peer_line *l;
-
-	TAILQ_FOREACH(l, &p->lines, entry)
-		if (l->serial == serial)
-			return l;
-	return NULL;
-}
-
 /* What a member with the right certificate may send, but shouldn't. */
 static void
 malformed_bytes_end_only_their_connection(void **state)
@@ -557,41 +623,90 @@ malformed_bytes_end_only_their_connection(void **state)
 	} rows[] = {
 		{ PEER_CONTROL, "\0\0\0\0", 4 },         /* empty */
 		{ PEER_CONTROL, "\xff\xff\xff\xff", 4 }, /* far too long */
+		{ PEER_CONTROL, "\4\0\0\1", 4 },         /* too long */
 		{ PEER_CONTROL, "\0\0\0\1\x09", 5 },     /* unknown kind */
 		{ PEER_CONTROL, "\0\0\0\3\1\0\0", 7 },   /* cut request */
+		/* An answer to nothing. */
 		{ PEER_CONTROL, "\0\0\0\x09\2\0\0\0\0\0\0\0\1", 13 },
-		{ PEER_LINK, "\0\0\0\0", 4 },
-		{ PEER_COPY, "\0\0\0\1\1", 5 },
-		{ PEER_COPY, "\0\0\0\1\2", 5 },
+		{ PEER_LINK, "\0\0\0\0", 4 }, { PEER_LINK, "\0\x10\0\1", 4 },
+		{ PEER_COPY, "\0\0\0\1\1", 5 },         /* cut offer */
+		{ PEER_COPY, "\0\0\0\5\2\0\0\0\0", 9 }, /* not his to say */
 	};
 	struct peer_world *w = *state;
-	struct peer_world_node *a = &w->nodes[0], *b = &w->nodes[1];
-	struct peer_line *l;
-	struct error e;
-	uint64_t serial;
-	bool sent_it;
+	struct peer_raw raw;
+	struct peer_hello h;
 
 	peer_world_join_all(w);
 	peer_world_await_calm(w, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		l = line_dial(
-		    a->peers, 2, b->member.address, rows[i].channel, &e);
-		assert_non_null(l);
-		serial = l->serial;
-		sent_it = false;
-		for (unsigned k = 0; l != NULL && k < 300; k++) {
-			if (l->state == LINE_UP && !sent_it) {
-				conn_write(l->conn, rows[i].bytes, rows[i].len);
-				sent_it = true;
-			}
-			peer_world_run(w, 2);
-			l = find_line(a->peers, serial);
-		}
-		if (l != NULL)
-			fail_msg("row %zu: still connected", i);
+		peer_raw_open(&raw, w, 1, w->nodes[0].who);
+		peer_raw_hello(&raw, &h, 0, 1, rows[i].channel);
+		peer_raw_say(&raw, &h, 0, NULL);
+		assert_int_equal(peer_raw_answer(&raw, &h), RES_OK);
+		assert_int_equal(h.verdict, PEER_WELCOME);
+		peer_raw_write(&raw, rows[i].bytes, rows[i].len);
+		peer_raw_await_closed(&raw);
+		peer_raw_close(&raw);
 	}
 	peer_world_await_calm(w, 0);
 	peer_world_await_calm(w, 2);
+}
+
+/* Each byte of it, the length in front too, is changed. */
+static void
+a_changed_hello_opens_nothing(void **state)
+{
+	struct peer_world *w = *state;
+	struct buf frame = { 0 };
+	struct peer_raw raw;
+	struct peer_hello h;
+	size_t len = 1;
+
+	peer_world_join_all(w);
+	for (size_t i = 0; i < len; i++) {
+		peer_raw_open(&raw, w, 1, w->nodes[0].who);
+		peer_raw_hello(&raw, &h, 0, 1, PEER_LINK);
+		peer_raw_say(&raw, &h, 0, &frame);
+		len = frame.len;
+		/* A longer one is waited for: not here. */
+		frame.data[i] ^= i < 4 ? 0x80 : 1;
+		if (i == 3)
+			frame.data[i] = 1;
+		peer_raw_write(&raw, frame.data, frame.len);
+		if (peer_raw_answer(&raw, &h) == RES_OK)
+			assert_int_not_equal(h.verdict, PEER_WELCOME);
+		peer_raw_await_closed(&raw);
+		peer_raw_close(&raw);
+		buf_clear(&frame);
+	}
+	assert_true(len > 80);
+	assert_int_equal(w->nodes[1].ups[PEER_LINK], 0);
+}
+
+/* However it is cut into pieces; and if the rest never comes, it ends. */
+static void
+a_hello_in_pieces_is_whole(void **state)
+{
+	struct peer_world *w = *state;
+	struct buf frame = { 0 };
+	struct peer_raw raw;
+	struct peer_hello h;
+
+	peer_world_join_all(w);
+	peer_raw_open(&raw, w, 1, w->nodes[0].who);
+	peer_raw_hello(&raw, &h, 0, 1, PEER_LINK);
+	peer_raw_say(&raw, &h, 0, &frame);
+	for (size_t i = 0; i < frame.len; i++) {
+		assert_int_equal(raw.in.len, 0);
+		peer_raw_write(&raw, frame.data + i, 1);
+		peer_world_run(w, 1);
+	}
+	assert_int_equal(peer_raw_answer(&raw, &h), RES_OK);
+	assert_int_equal(h.verdict, PEER_WELCOME);
+	peer_world_await(w, &w->nodes[1].ups[PEER_LINK], 1);
+	peer_raw_close(&raw);
+	peer_world_await(w, &w->nodes[1].downs[PEER_LINK], 1);
+	buf_clear(&frame);
 }
 
 int
@@ -600,8 +715,11 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(members_reach_each_other),
-		T(messages_go_both_ways_on_a_link),
+		T(messages_go_both_ways),
 		T(each_up_has_its_down),
+		T(a_node_is_dialled_when_the_table_has_it),
+		T(who_does_not_read_is_given_up),
+		T(an_answer_may_free_the_peers),
 		T(a_node_that_comes_back_is_dialled_again),
 		T(who_does_not_answer_times_out),
 		T(a_raft_connection_is_given_away),
@@ -617,6 +735,8 @@ main(void)
 		T(a_copy_goes_on_after_a_cut),
 		T(a_damaged_copy_is_not_taken),
 		T(malformed_bytes_end_only_their_connection),
+		T(a_changed_hello_opens_nothing),
+		T(a_hello_in_pieces_is_whole),
 	};
 
 	log_set_level(getenv("DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR);

@@ -44,8 +44,9 @@ is_told(const struct peer_line *l)
 	return l->channel == PEER_LINK || l->channel == PEER_MIRROR;
 }
 
-struct peer *
-peers_find(const struct peers *p, uint32_t node)
+/* Also one that is only wanted. */
+static struct peer *
+find_any(const struct peers *p, uint32_t node)
 {
 	struct peer *peer;
 
@@ -53,6 +54,27 @@ peers_find(const struct peers *p, uint32_t node)
 		if (peer->member.raft_id == node)
 			return peer;
 	return NULL;
+}
+
+struct peer *
+peers_find(const struct peers *p, uint32_t node)
+{
+	struct peer *peer = find_any(p, node);
+
+	return peer != NULL && peer->listed ? peer : NULL;
+}
+
+static struct peer *
+find_or_add(struct peers *p, uint32_t node)
+{
+	struct peer *peer = find_any(p, node);
+
+	if (peer != NULL)
+		return peer;
+	peer = xcalloc(1, sizeof(*peer));
+	peer->member.raft_id = node;
+	TAILQ_INSERT_TAIL(&p->peers, peer, entry);
+	return peer;
 }
 
 void
@@ -118,6 +140,8 @@ peers_troubles(const struct peers *p, struct peer_trouble *out, size_t max)
 	size_t n = 0;
 
 	TAILQ_FOREACH(peer, &p->peers, entry) {
+		if (!peer->listed)
+			continue;
 		if (n == max)
 			return n;
 		out[n] = (struct peer_trouble){ .node = peer->member.raft_id,
@@ -181,7 +205,7 @@ dial_due(struct peers *p)
 
 	TAILQ_FOREACH(peer, &p->peers, entry)
 		for (unsigned i = 0; i < PEER_CHANNELS; i++) {
-			if (!is_wanted(peer, i) ||
+			if (!peer->listed || !is_wanted(peer, i) ||
 			    line_find(p, peer->member.raft_id,
 				(enum peer_channel)i, true) != NULL)
 				continue;
@@ -208,6 +232,28 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	event_add(p->timer, &tv);
 }
 
+static void
+peer_free(struct peers *p, struct peer *peer)
+{
+	TAILQ_REMOVE(&p->peers, peer, entry);
+	peer_copy_forget(peer);
+	store_member_clear(&peer->member);
+	free(peer);
+}
+
+/* One that isn't in the table stays as long as something of it is wanted: a
+ * table that lags will have it. */
+static void
+drop_unless_needed(struct peers *p, struct peer *peer)
+{
+	bool needed = peer->listed;
+
+	for (unsigned i = 0; i < PEER_CHANNELS; i++)
+		needed |= peer->want[i];
+	if (!needed)
+		peer_free(p, peer);
+}
+
 void
 peers_schedule(struct peers *p)
 {
@@ -220,16 +266,15 @@ void
 peers_want(
     struct peers *p, uint32_t node, enum peer_channel channel, bool wanted)
 {
-	struct peer *peer = peers_find(p, node);
+	struct peer *peer = find_or_add(p, node);
 	struct peer_line *l;
 
-	if (peer == NULL)
-		return;
 	peer->want[channel] = wanted;
 	if (wanted) {
 		peers_schedule(p);
 		return;
 	}
+	drop_unless_needed(p, peer);
 	l = line_find(p, node, channel, true);
 	if (l != NULL)
 		line_fail(l, "no longer wanted");
@@ -390,15 +435,6 @@ set_self(struct peers *p, const struct peers_self *self)
 		peer_copy_set_dir(p);
 }
 
-static void
-peer_free(struct peers *p, struct peer *peer)
-{
-	TAILQ_REMOVE(&p->peers, peer, entry);
-	peer_copy_forget(peer);
-	store_member_clear(&peer->member);
-	free(peer);
-}
-
 /* Whether a connection is that of a member as the table now has it. */
 static bool
 line_is_valid(const struct peers *p, const struct peer_line *l)
@@ -437,14 +473,24 @@ set_member(struct peers *p, const struct store_member *m)
 		p->newest_id = m->raft_id;
 	if (m->raft_id == p->self.me.raft_id)
 		return;
-	peer = peers_find(p, m->raft_id);
-	if (peer == NULL) {
-		peer = xcalloc(1, sizeof(*peer));
-		TAILQ_INSERT_TAIL(&p->peers, peer, entry);
-	}
+	peer = find_or_add(p, m->raft_id);
 	store_member_clear(&peer->member);
 	member_copy(&peer->member, m);
 	peer->listed = true;
+}
+
+/* No member, or none any more. */
+static void
+forget(struct peer *peer)
+{
+	uint32_t node = peer->member.raft_id;
+
+	peer_copy_forget(peer);
+	store_member_clear(&peer->member);
+	peer->member.raft_id = node;
+	peer->want[PEER_RAFT] = false; /* its thread asks again */
+	peer->since = 0;
+	peer->why[0] = '\0';
 }
 
 void
@@ -463,8 +509,10 @@ peers_set(struct peers *p, const struct peers_self *self,
 		set_member(p, &members[i]);
 	for (peer = TAILQ_FIRST(&p->peers); peer != NULL; peer = next) {
 		next = TAILQ_NEXT(peer, entry);
-		if (!peer->listed)
-			peer_free(p, peer);
+		if (peer->listed)
+			continue;
+		forget(peer);
+		drop_unless_needed(p, peer);
 	}
 	end_invalid_lines(p);
 	peers_schedule(p);

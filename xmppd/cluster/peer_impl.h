@@ -21,7 +21,6 @@ struct conn_loop;
 struct event;
 struct ssl_st;
 
-#define PEER_MESSAGE_MAX (32U << 20)
 #define PEER_TIMEOUT_MS 3000 /* of a handshake, and of silence */
 #define PEER_IP_SIZE 64
 
@@ -45,16 +44,18 @@ struct peer_line {
 	uint64_t serial;           /* names it for ever */
 	char address[64];          /* the other end */
 	struct buf part;           /* the beginning of a message */
-	uint64_t heard;            /* ms, control channel */
+	uint64_t heard;            /* ms */
 	enum peer_verdict verdict; /* why it ended, if so refused */
+	const char *why;           /* it is to end, by this side's own doing */
 };
 TAILQ_HEAD(peer_lines, peer_line);
 
-/* A member, not this node. */
+/* A member, not this node; or one that somebody wants to reach before the
+ * table has it. */
 struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct store_member member;
-	bool listed; /* still a member: while peers_set() runs */
+	bool listed; /* in the table; else only its Raft id is known */
 	bool want[PEER_CHANNELS];
 	uint64_t due[PEER_CHANNELS]; /* when it may be dialled again, ms */
 	unsigned failures[PEER_CHANNELS];
@@ -87,6 +88,7 @@ struct peers {
 	size_t stranger_count;
 	struct event *timer; /* the next dial */
 	struct event *beat;  /* keep-alive */
+	uint64_t beaten;     /* when, ms */
 	struct event *sweep; /* frees the dead */
 	uint64_t serial;
 	TAILQ_HEAD(, peer_request) requests;
@@ -98,6 +100,7 @@ struct peers {
 
 /* ---- peer.c ------------------------------------------------------------- */
 
+/* One that is in the table. */
 struct peer *peers_find(const struct peers *p, uint32_t node);
 void peers_schedule(struct peers *p);
 /* What became of a line; they may call back and end other lines. */
@@ -116,6 +119,7 @@ struct peer_line *line_dial(struct peers *p, uint32_t node, const char *address,
 void line_adopt(struct peers *p, struct conn *c, const char *from);
 struct peer_line *line_find(const struct peers *p, uint32_t node,
     enum peer_channel channel, bool dialled);
+/* Ends it later if it is too long, or if too much is queued. */
 void line_send(struct peer_line *l, const void *msg, size_t len);
 /* Ends it without a word to anybody; it's freed later. */
 void line_drop(struct peer_line *l);

@@ -32,6 +32,18 @@
  * cut that has healed, a new one is there sooner than TCP's next attempt. */
 #define USER_TIMEOUT_MS 2000
 
+/* What waits to be written when a connection is given up: who doesn't read is
+ * not waited for. */
+#define QUEUE_MAX (64U << 20)
+
+static const size_t message_max[PEER_CHANNELS] = {
+	[PEER_RAFT] = 0, /* behind the hello it's the Raft thread's */
+	[PEER_LINK] = 1U << 20,
+	[PEER_MIRROR] = 64U << 20,
+	[PEER_CONTROL] = 64U << 20,
+	[PEER_COPY] = 1U << 20,
+};
+
 /* Connections that haven't shown who they are. */
 #define UNKNOWN_MAX 64
 
@@ -91,6 +103,10 @@ line_closed(void *arg, const char *why)
 	struct peer_line *l = arg;
 	bool was_up = l->state == LINE_UP;
 
+	if (l->why != NULL) {
+		log_warn("cluster: %s: closed: %s", l->address, l->why);
+		why = l->why;
+	}
 	line_bury(l);
 	peers_line_gone(l, was_up, why);
 }
@@ -102,8 +118,17 @@ line_send(struct peer_line *l, const void *msg, size_t len)
 {
 	struct buf head = { 0 };
 
-	if (l->conn == NULL)
+	if (l->conn == NULL || l->why != NULL)
 		return;
+	if (len > message_max[l->channel] && l->state == LINE_UP)
+		l->why = "a message to it is too long";
+	else if (conn_pending(l->conn) > QUEUE_MAX)
+		l->why = "it does not read what is sent to it";
+	if (l->why != NULL) {
+		/* The sender must not be called back from here. */
+		conn_set_deadline(l->conn, 1);
+		return;
+	}
 	buf_add_u32(&head, (uint32_t)len);
 	conn_write(l->conn, head.data, head.len);
 	conn_write(l->conn, msg, len);
@@ -354,7 +379,8 @@ take_messages(struct peer_line *l, const uint8_t *data, size_t len)
 	uint32_t size;
 
 	while (len - used >= sizeof(size) && l->state != LINE_DEAD) {
-		max = l->state == LINE_UP ? PEER_MESSAGE_MAX : PEER_HELLO_MAX;
+		max = l->state == LINE_UP ? message_max[l->channel]
+					  : PEER_HELLO_MAX;
 		cursor_init(&c, data + used, len - used);
 		size = cursor_u32(&c);
 		if (size == 0 || size > max) {

@@ -6,8 +6,9 @@
  *   time over -> done(RES_TIMEOUT), or RES_UNREACHABLE if it never left
  *
  * Requests go on the connection that this node has dialled; one to an address
- * has a connection of its own. Each second a member is asked whether it's
- * there.
+ * has a connection of its own. done() is called from an event of the request's
+ * own, never inside a connection's: so it may free the peers. Each second a
+ * member is asked whether it's there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +20,13 @@
 #include "common/xmalloc.h"
 #include "xmppd/cluster/peer_impl.h"
 
-/* Requests of others that await an answer. */
-#define ASKED_MAX 4096
+/* Requests of one connection that await an answer. */
+#define ASKED_MAX 1024
 
-/* How long who isn't a member may keep a connection without a word. */
+/* How long who isn't a member may keep a connection without a word; and how
+ * many of them there are. */
 #define STRANGER_MS 30000
+#define STRANGERS_MAX 64
 
 enum control_frame {
 	CONTROL_FRAME_REQUEST = 1, /* id, bytes */
@@ -39,13 +42,17 @@ struct peer_request {
 	uint32_t node;          /* 0: to an address */
 	uint64_t serial;        /* the line it went out on; 0: not yet */
 	struct peer_line *line; /* to an address: its own */
-	struct buf message;
+	struct buf message;     /* until it's sent; then the answer */
 	struct event *timer;
-	int code; /* with which it ends at once */
+	bool ended; /* with this code, as soon as the timer is there */
+	int code;
 	char why[512];
 	peers_answer_fn done;
 	void *arg;
 };
+
+/* A beat of a second that comes so late. */
+#define SLEPT_MS 2000
 
 struct peer_asked {
 	uint64_t token, serial, id;
@@ -68,7 +75,7 @@ send_frame(struct peer_line *l, enum control_frame kind, uint64_t id,
 }
 
 static void
-finish(struct peer_request *r, int code, const void *msg, size_t len)
+finish(struct peer_request *r)
 {
 	struct peers *p = r->peers;
 
@@ -76,19 +83,27 @@ finish(struct peer_request *r, int code, const void *msg, size_t len)
 	if (r->line != NULL)
 		line_drop(r->line);
 	event_free(r->timer);
-	r->done(r->arg, code, r->why, msg, len);
+	r->done(r->arg, r->code, r->why, r->message.data, r->message.len);
 	buf_wipe(&r->message);
 	free(r);
 }
 
-/* `done` is never called from inside peers_request(). */
+static void
+end(struct peer_request *r, int code, const char *why)
+{
+	r->ended = true;
+	r->code = code;
+	snprintf(r->why, sizeof(r->why), "%s", why);
+	if (code != RES_OK)
+		buf_wipe(&r->message);
+}
+
 static void
 finish_soon(struct peer_request *r, int code, const char *why)
 {
 	struct timeval now = { 0, 0 };
 
-	r->code = code;
-	snprintf(r->why, sizeof(r->why), "%s", why);
+	end(r, code, why);
 	event_add(r->timer, &now);
 }
 
@@ -99,16 +114,13 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	const struct peer *peer = peers_find(r->peers, r->node);
 
 	(void)fd, (void)what;
-	if (r->code == RES_OK && r->serial != 0) {
-		r->code = RES_TIMEOUT;
-		snprintf(r->why, sizeof(r->why), "no answer");
-	} else if (r->code == RES_OK) {
-		r->code = RES_UNREACHABLE;
-		snprintf(r->why, sizeof(r->why), "%s",
+	if (!r->ended && r->serial != 0)
+		end(r, RES_TIMEOUT, "no answer");
+	else if (!r->ended)
+		end(r, RES_UNREACHABLE,
 		    peer != NULL && peer->why[0] != '\0' ? peer->why
 							 : "not connected");
-	}
-	finish(r, r->code, NULL, 0);
+	finish(r);
 }
 
 static void
@@ -117,6 +129,7 @@ send_request(struct peer_request *r, struct peer_line *l)
 	r->serial = l->serial;
 	send_frame(
 	    l, CONTROL_FRAME_REQUEST, r->id, r->message.data, r->message.len);
+	buf_wipe(&r->message);
 }
 
 static void
@@ -161,14 +174,25 @@ peers_request(struct peers *p, uint32_t node, const char *address,
 
 /* ---- requests of others ------------------------------------------------- */
 
+static unsigned
+count_asked(const struct peer_line *l)
+{
+	const struct peers *p = l->peers;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < p->asked_count; i++)
+		n += p->asked[i].serial == l->serial;
+	return n;
+}
+
 static int
 take_request(struct peer_line *l, uint64_t id, const uint8_t *msg, size_t len)
 {
 	struct peers *p = l->peers;
 	uint64_t token;
 
-	if (p->asked_count == ASKED_MAX)
-		return RES_LIMIT;
+	if (count_asked(l) == ASKED_MAX)
+		return RES_INVALID;
 	token = ++p->serial;
 	p->asked = xrealloc(p->asked, (p->asked_count + 1) * sizeof(*p->asked));
 	p->asked[p->asked_count++] =
@@ -203,28 +227,51 @@ take_answer(struct peer_line *l, uint64_t id, const uint8_t *msg, size_t len)
 	struct peer_request *r;
 
 	TAILQ_FOREACH(r, &l->peers->requests, entry)
-		if (r->id == id && r->serial == l->serial &&
-		    r->code == RES_OK) {
-			finish(r, RES_OK, msg, len);
+		if (r->id == id && r->serial == l->serial && !r->ended) {
+			buf_add(&r->message, msg, len);
+			finish_soon(r, RES_OK, "");
 			return;
 		}
 }
 
 /* ---- what becomes of lines ---------------------------------------------- */
 
+static unsigned
+count_strangers(const struct peers *p)
+{
+	const struct peer_line *l;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		n += l->node == 0 && !l->dialled && l->state == LINE_UP;
+	return n;
+}
+
 void
 peer_request_up(struct peer_line *l)
 {
 	struct peer_request *r, *next;
 
+	if (!l->dialled && l->node == 0 &&
+	    count_strangers(l->peers) > STRANGERS_MAX)
+		line_fail(l, "too many of those who are no members");
 	if (!l->dialled)
 		return;
 	for (r = TAILQ_FIRST(&l->peers->requests); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, entry);
-		if (r->serial == 0 && r->code == RES_OK &&
+		if (r->serial == 0 && !r->ended &&
 		    (r->line == l || (l->node != 0 && r->node == l->node)))
 			send_request(r, l);
 	}
+}
+
+/* A request that was lost with its connection, or can't be made. A member that
+ * is merely not connected is dialled again until the request's time is over. */
+static bool
+is_lost(const struct peer_request *r, const struct peer_line *l, bool refused)
+{
+	return r->line == l || r->serial == l->serial ||
+	    (refused && l->dialled && l->node != 0 && r->node == l->node);
 }
 
 void
@@ -238,13 +285,7 @@ peer_request_gone(struct peer_line *l, const char *why)
 		if (p->asked[i].serial == l->serial)
 			p->asked[i] = p->asked[--p->asked_count];
 	TAILQ_FOREACH(r, &p->requests, entry) {
-		if (r->code != RES_OK)
-			continue;
-		/* A member that can't be reached is dialled again until the
-		 * request's time is over. */
-		if (r->line == l || r->serial == l->serial ||
-		    (refused && l->dialled && l->node != 0 &&
-			r->node == l->node))
+		if (!r->ended && is_lost(r, l, refused))
 			finish_soon(
 			    r, refused ? RES_DENIED : RES_UNREACHABLE, why);
 		if (r->line == l)
@@ -286,6 +327,17 @@ peer_request_message(struct peer_line *l, const uint8_t *msg, size_t len)
 
 /* ---- keep-alive --------------------------------------------------------- */
 
+/* This process itself may have stood still: then what came meanwhile hasn't
+ * been read yet. */
+static bool
+has_slept(struct peers *p, uint64_t now)
+{
+	uint64_t before = p->beaten;
+
+	p->beaten = now;
+	return before != 0 && now - before > SLEPT_MS;
+}
+
 static bool
 is_silent(const struct peer_line *l, uint64_t now)
 {
@@ -302,9 +354,12 @@ peer_request_beat(struct peers *p)
 {
 	struct peer_line *l, *next;
 	uint64_t now = clock_ms();
+	bool slept = has_slept(p, now);
 
 	for (l = TAILQ_FIRST(&p->lines); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, entry);
+		if (slept)
+			l->heard = now;
 		if (l->channel != PEER_CONTROL || l->state != LINE_UP)
 			continue;
 		if (is_silent(l, now)) {
@@ -330,8 +385,8 @@ peer_request_clear(struct peers *p)
 	struct peer_request *r;
 
 	while ((r = TAILQ_FIRST(&p->requests)) != NULL) {
-		snprintf(r->why, sizeof(r->why), "this node stops");
-		finish(r, RES_UNREACHABLE, NULL, 0);
+		end(r, RES_UNREACHABLE, "this node stops");
+		finish(r);
 	}
 	free(p->asked);
 	p->asked = NULL;
