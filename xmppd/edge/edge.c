@@ -8,6 +8,7 @@
  */
 #include "xmppd/edge/edge.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "xmppd/edge/session.h"
 
 #define SWEEP_MS 500
+#define BURST 64 /* logins */
 
 uint64_t
 edge_now(const struct edge *e)
@@ -147,6 +149,20 @@ end_overdue(struct edge *e, uint64_t now)
 		session_finish(s, "by the peer");
 }
 
+/*
+ * Handshakes and parsers of a burst of logins take several times what a session
+ * keeps, and leave holes among what sessions keep. The pages go back when it is
+ * over.
+ */
+static void
+give_memory_back(struct edge *e)
+{
+	if (e->logins_since < BURST || e->login_count > 0)
+		return;
+	e->logins_since = 0;
+	malloc_trim(0);
+}
+
 void
 edge_tick(struct edge *e)
 {
@@ -158,6 +174,7 @@ edge_tick(struct edge *e)
 	if (now >= e->next_sweep) {
 		session_rest_idle(e, now);
 		egress_sweep(e, now);
+		give_memory_back(e);
 		e->next_sweep = now + SWEEP_MS;
 	}
 	next = next > now ? next - now : 0;

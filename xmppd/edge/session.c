@@ -91,6 +91,7 @@ login_count(struct session *s)
 	}
 	a->count++;
 	e->login_count++;
+	e->logins_since++;
 	s->counted = true;
 	return true;
 }
@@ -298,19 +299,28 @@ static const struct xmlstream_ops xml_ops = {
 
 /* ---- the connection's events ------------------------------------------- */
 
+/*
+ * A parser is 16 KiB, and a new one costs next to nothing (design.md, 4). Only
+ * a session that speaks all the time keeps its own: that of a login, or of the
+ * first words after a silence, would stay just to be in the way of others.
+ */
 static void
-session_warm(struct session *s)
+rest_or_warm(struct session *s)
 {
 	struct edge *e = s->edge;
+	uint64_t last = s->last_read;
 
 	s->last_read = edge_now(e);
 	if (s->warm)
 		return;
+	if (s->stream.state != STREAM_BOUND || s->last_read - last >= REST_MS) {
+		xmlstream_rest(s->xml);
+		return;
+	}
 	s->warm = true;
 	TAILQ_INSERT_TAIL(&e->warm, s, next_warm);
 }
 
-/* An idle session needs no parser: it is made anew by the next bytes. */
 void
 session_rest_idle(struct edge *e, uint64_t now)
 {
@@ -331,10 +341,10 @@ read_cb(void *arg, const uint8_t *data, size_t len)
 {
 	struct session *s = arg;
 
-	session_warm(s);
 	xmlstream_feed(s->xml, data, len);
 	if (s->stream.state == STREAM_CLOSED)
 		return;
+	rest_or_warm(s);
 	/* Rule 6 of delivery(7): the window is full; its socket waits (G5). */
 	if (uplink_is_full(&s->up) && !s->paused) {
 		s->paused = true;

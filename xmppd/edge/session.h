@@ -104,6 +104,7 @@ struct edge {
 	struct session_list slow;     /* who has slow rows */
 	struct map addresses;         /* logins by address */
 	size_t login_count, component_count;
+	size_t logins_since; /* memory was last given back */
 	uint64_t next_sweep;
 	struct event *tick, *reap;
 	struct buf out, payload, child; /* scratch */
