@@ -536,7 +536,14 @@ static void
 explain(const struct node *n, const char *state,
     const struct trouble_list *troubles, json_t *advice, char **reason)
 {
-	if (strcmp(state, "NO LEADER") == 0) {
+	const char *refusal = membership_refusal(n->membership);
+
+	if (refusal != NULL) {
+		*reason = xstrdup(refusal);
+		json_array_append_new(advice,
+		    json_string("run 'xmpp cluster join <member>' here: it "
+				"gets the cluster's data anew"));
+	} else if (strcmp(state, "NO LEADER") == 0) {
 		explain_no_leader(n, troubles, advice, reason);
 	} else if (strcmp(state, "NOT A MEMBER") == 0) {
 		*reason = xstrdup("in no cluster yet");

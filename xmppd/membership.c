@@ -79,6 +79,8 @@ struct membership {
 	struct departed departed[DEPARTED_MAX]; /* to be told, oldest first */
 	size_t departed_count;
 	uint64_t refused; /* ms, since when; 0: not */
+	bool removed;     /* because it was taken out */
+	char *refusal;
 };
 
 static const char *const state_texts[] = {
@@ -125,6 +127,15 @@ finish(struct membership *m, int code, const char *fmt, ...)
 	if (done != NULL)
 		done(m->arg, code, text);
 	free(text);
+}
+
+static void
+forget_refusal(struct membership *m)
+{
+	m->refused = 0;
+	m->removed = false;
+	free(m->refusal);
+	m->refusal = NULL;
 }
 
 static bool
@@ -219,7 +230,7 @@ start_over(struct membership *m, struct error *e)
 	}
 	free(domain);
 	m->departed_count = 0;
-	m->refused = 0;
+	forget_refusal(m);
 	return RES_OK;
 }
 
@@ -313,6 +324,7 @@ join_done(struct membership *m)
 	struct error e;
 	char *via = xstrdup(m->via);
 
+	forget_refusal(m);
 	n->instance.previous = 0;
 	if (instance_save(n->daemon->root, &n->instance, &e) != RES_OK) {
 		n->instance.previous = old;
@@ -417,7 +429,7 @@ membership_join(
 {
 	struct node *n = m->node;
 
-	if (node_is_member(n) &&
+	if (node_is_member(n) && m->refusal == NULL &&
 	    (n->member_count > 1 || store_account_count(n->store) > 0 ||
 		store_row_count(n->store) > 0)) {
 		done(arg, RES_STATE,
@@ -768,12 +780,20 @@ membership_request(struct membership *m, uint32_t from, const char *peer,
 }
 
 void
-membership_refused(struct membership *m, const char *why)
+membership_refused(struct membership *m, bool removed, const char *why)
 {
+	m->removed |= removed;
 	if (m->refused != 0)
 		return;
 	m->refused = clock_ms();
+	m->refusal = xstrdup(why);
 	log_warn("membership: refused by the cluster: %s", why);
+}
+
+const char *
+membership_refusal(const struct membership *m)
+{
+	return m->refusal;
 }
 
 /* ---- the reconciler ---------------------------------------------------- */
@@ -880,7 +900,7 @@ proposed_cb(void *arg, const struct proposer_result *result)
 
 	m->proposing = false;
 	if (result->code == RES_DIFFERS)
-		membership_refused(m,
+		membership_refused(m, false,
 		    "a newer start of this node is known: "
 		    "it is a copy of one");
 }
@@ -988,8 +1008,11 @@ membership_tick(struct membership *m, uint64_t now)
 	else if (m->state == MEMBERSHIP_LEAVING && m->refused != 0 &&
 	    !node_is_member(n))
 		left(m);
+	else if (m->state == MEMBERSHIP_IDLE && m->removed &&
+	    n->leader_id == 0 && now - m->refused > REFUSED_MS)
+		left(m); /* taken out while it was away */
 	if (n->leader_id != 0)
-		m->refused = 0;
+		forget_refusal(m);
 	if (now - m->reconciled < RECONCILE_MS)
 		return;
 	m->reconciled = now;
@@ -1016,5 +1039,6 @@ membership_free(struct membership *m)
 	if (m->admitted)
 		join_answer_clear(&m->answer);
 	free(m->via);
+	free(m->refusal);
 	free(m);
 }

@@ -49,7 +49,11 @@ const char *membership_progress(const struct membership *m);
  * this node is no member any more, or is a clone of one. */
 void membership_applied(struct membership *m, const struct store_event *event);
 void membership_voters(struct membership *m);
-void membership_refused(struct membership *m, const char *why);
+void membership_refused(struct membership *m, bool removed, const char *why);
+
+/* Why the cluster refuses this node, which has to join anew; NULL: it doesn't.
+ */
+const char *membership_refusal(const struct membership *m);
 
 /* A row that is in the member table no longer. */
 struct store_member;

@@ -752,10 +752,10 @@ peer_raft_cb(void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl)
 }
 
 static void
-peer_refused_cb(void *arg, uint32_t node, const char *why)
+peer_refused_cb(void *arg, uint32_t node, bool removed, const char *why)
 {
 	(void)node;
-	membership_refused(((struct node *)arg)->membership, why);
+	membership_refused(((struct node *)arg)->membership, removed, why);
 }
 
 static void

@@ -356,7 +356,8 @@ peers_line_gone(struct peer_line *l, bool was_up, const char *why)
 	if (l->dialled && l->node != 0 &&
 	    (l->verdict == PEER_REFUSED_BOOT ||
 		l->verdict == PEER_REFUSED_REMOVED))
-		p->cb.refused_us(p->cb.arg, l->node, why);
+		p->cb.refused_us(p->cb.arg, l->node,
+		    l->verdict == PEER_REFUSED_REMOVED, why);
 }
 
 int

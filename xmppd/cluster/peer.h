@@ -64,7 +64,8 @@ struct peers_callbacks {
 	    void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl);
 	/* A hello showed an old boot number or an unknown member with a known
 	 * address: told to join anew; or this node was told so. */
-	void (*refused_us)(void *arg, uint32_t node, const char *why);
+	void (*refused_us)(
+	    void *arg, uint32_t node, bool removed, const char *why);
 	/* A whole copy file has arrived at `path` (index, digest checked). */
 	void (*copy)(
 	    void *arg, uint32_t node, const char *path, uint64_t index);
