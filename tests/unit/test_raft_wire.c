@@ -89,7 +89,7 @@ on_raft(void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl)
 static void
 on_refused(void *arg, uint32_t node, bool removed, const char *why)
 {
-	(void)arg;
+	(void)arg, (void)removed;
 	fail_msg("refused by %u: %s", node, why);
 }
 
