@@ -12,10 +12,8 @@
 #include "xmppd/listen.h"
 
 #include <sys/queue.h>
-#include <sys/stat.h>
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -33,6 +31,7 @@
 #include "common/tls.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/peer.h"
+#include "xmppd/holder.h"
 
 #define FIRST_BYTE_MS 30000
 #define HANDSHAKE_MS 10000
@@ -72,8 +71,6 @@ struct listener {
 	struct event *again; /* accepting goes on after a pause */
 };
 
-/* ---- who holds a port -------------------------------------------------- */
-
 void
 listen_text(const struct sockaddr_storage *sa, char out[64])
 {
@@ -88,82 +85,6 @@ listen_text(const struct sockaddr_storage *sa, char out[64])
 		inet_ntop(AF_INET, &sin->sin_addr, host, sizeof(host));
 		snprintf(out, 64, "%s:%u", host, ntohs(sin->sin_port));
 	}
-}
-
-/* The inode of the socket that listens on the port (proc(5), /proc/net/tcp). */
-static unsigned long
-socket_inode(const char *table, uint16_t port)
-{
-	unsigned long inode, found = 0;
-	unsigned local_port, state;
-	char line[512];
-	FILE *f = fopen(table, "re");
-
-	while (f != NULL && found == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line,
-			"%*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s "
-			"%*u %*u %lu",
-			&local_port, &state, &inode) == 3 &&
-		    state == 0x0a && local_port == port)
-			found = inode;
-	if (f != NULL)
-		fclose(f);
-	return found;
-}
-
-static bool
-process_has_socket(const char *pid, unsigned long inode)
-{
-	char *dir, link[64], want[64], *path;
-	struct dirent *de;
-	bool has = false;
-	ssize_t n;
-	DIR *d;
-
-	snprintf(want, sizeof(want), "socket:[%lu]", inode);
-	xasprintf(&dir, "/proc/%s/fd", pid);
-	d = opendir(dir);
-	while (d != NULL && !has && (de = readdir(d)) != NULL) {
-		xasprintf(&path, "%s/%s", dir, de->d_name);
-		n = readlink(path, link, sizeof(link) - 1);
-		link[n > 0 ? n : 0] = '\0';
-		has = strcmp(link, want) == 0;
-		free(path);
-	}
-	if (d != NULL)
-		closedir(d);
-	free(dir);
-	return has;
-}
-
-/* "nginx (pid 123)", as far as this process may see. */
-static void
-port_holder(uint16_t port, char *out, size_t size)
-{
-	unsigned long inode = socket_inode("/proc/net/tcp", port);
-	struct dirent *de;
-	char *path, *name;
-	size_t len;
-	DIR *d = opendir("/proc");
-
-	if (inode == 0)
-		inode = socket_inode("/proc/net/tcp6", port);
-	snprintf(out, size, "another process");
-	while (inode != 0 && d != NULL && (de = readdir(d)) != NULL) {
-		if (de->d_name[0] < '1' || de->d_name[0] > '9' ||
-		    !process_has_socket(de->d_name, inode))
-			continue;
-		xasprintf(&path, "/proc/%s/comm", de->d_name);
-		name = file_read(path, 64, &len);
-		if (name != NULL)
-			snprintf(out, size, "%.*s (pid %.10s)",
-			    (int)strcspn(name, "\n"), name, de->d_name);
-		free(name);
-		free(path);
-		break;
-	}
-	if (d != NULL)
-		closedir(d);
 }
 
 /* ---- a new connection -------------------------------------------------- */
@@ -422,7 +343,6 @@ port_open(
 	int on = 1, error, fd;
 	socklen_t len =
 	    v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	const struct sockaddr_in *sin = (const void *)&address->sa;
 	char holder[128];
 
 	port->owner = l;
@@ -447,7 +367,7 @@ port_open(
 	if (fd >= 0)
 		close(fd);
 	if (error == EADDRINUSE) {
-		port_holder(ntohs(sin->sin_port), holder, sizeof(holder));
+		holder_find(&address->sa, holder, sizeof(holder));
 		error_set(
 		    e, RES_FAILED, "%s is in use by %s", port->text, holder);
 	} else {
