@@ -180,6 +180,19 @@ bridge_set_timer(struct bridge *b)
 		evtimer_add(b->timer, &tv);
 }
 
+/* Told once, as the state begins: later the wall clock may be set. */
+static void
+bridge_note_since(struct bridge *b)
+{
+	struct connector_status status;
+
+	connector_status(b->connector, &status);
+	if (status.since == b->since)
+		return;
+	b->since = status.since;
+	b->since_unix = clock_unix_at(status.since);
+}
+
 static void
 bridge_continue(struct bridge *b)
 {
@@ -194,6 +207,7 @@ bridge_continue(struct bridge *b)
 	case CONNECTOR_NOTHING:
 		break;
 	}
+	bridge_note_since(b);
 	bridge_set_timer(b);
 }
 

@@ -36,6 +36,8 @@ struct bridge {
 	const char *no_local_trust; /* why that isn't known */
 	struct varlink_server *ctl;
 	uint64_t started;
+	uint64_t since;     /* of the connector's status ... */
+	int64_t since_unix; /* ... and what the wall clock showed then */
 };
 
 /* Loads the settings; a malformed file is an error with its line. */

@@ -76,13 +76,9 @@ ctl_text(const char *text)
 }
 
 static json_t *
-ctl_time(uint64_t ms)
+ctl_time(uint64_t ms, int64_t unix_time)
 {
-	int64_t now = (int64_t)clock_ms();
-
-	if (ms == 0)
-		return json_null();
-	return json_integer(clock_unix() + ((int64_t)ms - now) / 1000);
+	return ms == 0 ? json_null() : json_integer(unix_time);
 }
 
 /* ---- the Call Bridge --------------------------------------------------- */
@@ -136,10 +132,10 @@ ctl_bridge_status(struct varlink_call *call, json_t *params, void *ctx)
 		ctl_text(conf_text(b->conf, SETTING_NAME)), "domain",
 		ctl_text(conf_text(b->conf, SETTING_DOMAIN)), "server",
 		ctl_text(s.target != NULL ? s.target->name : NULL), "address",
-		ctl_text(address), "since", ctl_time(s.since), "reason",
-		ctl_text(s.reason[0] != '\0' ? s.reason : NULL), "next",
-		ctl_text(s.next[0] != '\0' ? s.next : NULL), "next_at",
-		ctl_time(s.next_at)));
+		ctl_text(address), "since", ctl_time(s.since, b->since_unix),
+		"reason", ctl_text(s.reason[0] != '\0' ? s.reason : NULL),
+		"next", ctl_text(s.next[0] != '\0' ? s.next : NULL), "next_at",
+		ctl_time(s.next_at, clock_unix_at(s.next_at))));
 	free(address);
 }
 

@@ -26,6 +26,16 @@ clock_unix(void)
 	return (int64_t)time(NULL);
 }
 
+int64_t
+clock_unix_at(uint64_t ms)
+{
+	int64_t away = (int64_t)ms - (int64_t)clock_ms();
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + away) / 1000;
+}
+
 void
 clock_stamp(int64_t unix_time, char out[32])
 {

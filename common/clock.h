@@ -11,6 +11,10 @@ uint64_t clock_ms(void);  /* monotonic, milliseconds */
 uint64_t clock_us(void);  /* monotonic, microseconds */
 int64_t clock_unix(void); /* wall clock, seconds since 1970 UTC */
 
+/* The wall clock when the monotonic one shows ms: rounded, so that it is the
+ * same whenever it is asked. */
+int64_t clock_unix_at(uint64_t ms);
+
 /* Writes "2026-11-22T09:10:12Z" (XEP-0082); out holds 32 bytes. */
 void clock_stamp(int64_t unix_time, char out[32]);
 

@@ -515,6 +515,11 @@ def it_logs_in_at_the_server_of_lowest_priority(s):
     check(status["address"] == "%s:%d" % (CB2, PORT), status)
     check(status["reason"] is None and status["next"] is None, status)
     check(abs(status["since"] - time.time()) < 10 * SLOW, status)
+    told = set()
+    for _ in range(12):
+        told.add(bridge.status()["since"])
+        time.sleep(0.1)
+    check(told == {status["since"]}, "since wanders: %s" % told)
     check(servers[1].online == ["cb1.priority.com"], servers[1].online)
     check(servers[0].attempts + servers[2].attempts == 0, "tried others")
 
