@@ -591,12 +591,13 @@ CTL_HANDLER(ctl_cluster_status)
 			json_array_append_new(
 			    peers, peer_json(n, &n->members[i], troubles));
 	explain(n, state, troubles, advice, &reason);
-	status = json_pack("{s:s, s:o, s:s?, s:o, s:s?, s:I, s:I, s:I, s:n, "
+	status = json_pack("{s:s, s:o, s:s?, s:o, s:s?, s:I, s:I, s:I, s:I, "
 			   "s:s?}",
 	    "state", state, "peers", peers, "reason", reason, "advice", advice,
 	    "trust_file", conf_text(n->conf, SET_TRUST_FILE), "hold",
 	    (json_int_t)n->hold_ms / 1000, "term", (json_int_t)n->term,
 	    "applied", (json_int_t)store_applied_index(n->store), "stored",
+	    (json_int_t)instance_size(n->daemon->root, n->instance.number),
 	    "last_command", conf_text(n->conf, SET_LAST_COMMAND));
 	json_object_set_new(
 	    status, "since", since == 0 ? json_null() : json_integer(since));

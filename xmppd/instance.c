@@ -227,3 +227,24 @@ instance_delete(const char *root, uint64_t number)
 	rmdir(dir);
 	free(dir);
 }
+
+uint64_t
+instance_size(const char *root, uint64_t number)
+{
+	uint64_t size = 0;
+	struct dirent *de;
+	struct stat st;
+	char *dir;
+	DIR *d;
+
+	xasprintf(&dir, "%s/data-%llu", root, (unsigned long long)number);
+	d = opendir(dir);
+	while (d != NULL && (de = readdir(d)) != NULL)
+		if (fstatat(dirfd(d), de->d_name, &st, 0) == 0 &&
+		    S_ISREG(st.st_mode))
+			size += (uint64_t)st.st_size;
+	if (d != NULL)
+		closedir(d);
+	free(dir);
+	return size;
+}

@@ -42,4 +42,7 @@ void instance_found(struct instance *in);
 char *instance_dir(const char *root, uint64_t number);
 void instance_delete(const char *root, uint64_t number);
 
+/* How many bytes its files have. */
+uint64_t instance_size(const char *root, uint64_t number);
+
 #endif

@@ -170,6 +170,24 @@ a_malformed_file_is_refused_by_name(void **state)
 	free(path);
 }
 
+static void
+its_size_is_that_of_its_files(void **state)
+{
+	char *dir = instance_dir(root, 1), *path;
+
+	(void)state;
+	assert_int_equal(instance_size(root, 1), 0);
+	assert_int_equal(instance_size(root, 4), 0);
+	xasprintf(&path, "%s/raft.db", dir);
+	file_write(path, "12345", 5, 0600);
+	free(path);
+	xasprintf(&path, "%s/state.db", dir);
+	file_write(path, "123", 3, 0600);
+	assert_int_equal(instance_size(root, 1), 8);
+	free(path);
+	free(dir);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -183,6 +201,7 @@ main(void)
 		TEST(a_join_cut_off_by_a_crash_is_undone),
 		TEST(a_join_that_is_complete_stays),
 		TEST(a_malformed_file_is_refused_by_name),
+		TEST(its_size_is_that_of_its_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
