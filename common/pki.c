@@ -376,8 +376,8 @@ not_what_is_wanted(const struct pki_file *file, enum pki_kind want,
 	if (file->len == 0)
 		return error_set(e, RES_INVALID, "%s is empty", file->name);
 	if (kind == PKI_NOTHING)
-		return error_set(e, RES_INVALID, "%s holds no %s", file->name,
-		    pki_kind_text(want));
+		return error_set(e, RES_INVALID, "%s holds %s%s", file->name,
+		    want == PKI_NOTHING ? "" : "no ", pki_kind_text(want));
 	return error_set(e, RES_INVALID, "%s holds no %s: it is %s %s%s",
 	    file->name, pki_kind_text(want),
 	    strchr("aeS", pki_kind_text(kind)[0]) != NULL ? "an" : "a",
@@ -442,7 +442,9 @@ pki_as_pem(const struct pki_file *file, struct buf *out, struct error *e)
 
 	if (rc != 0)
 		return rc;
-	if (c.key == NULL && c.certs.count == 0)
+	if (c.kind == PKI_NOTHING)
+		rc = not_what_is_wanted(file, PKI_NOTHING, c.kind, e);
+	else if (c.key == NULL && c.certs.count == 0)
 		rc = not_what_is_wanted(file,
 		    c.kind == PKI_KEY_ENCRYPTED ? PKI_KEY : PKI_CERT, c.kind,
 		    e);

@@ -422,6 +422,9 @@ gives_der_as_pem(void **state)
 	assert_int_equal(pki_as_pem(&file, &out, &e), RES_INVALID);
 	assert_string_equal(
 	    e.text, "f holds no certificate: it is an SSH public key");
+	file = file_of("neither");
+	assert_int_equal(pki_as_pem(&file, &out, &e), RES_INVALID);
+	assert_string_equal(e.text, "f holds no key or certificate");
 }
 
 static void
