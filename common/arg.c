@@ -81,10 +81,18 @@ is_domain(const char *text, bool underscore)
 	}
 }
 
+/* "10", "10.1.1.1" */
+static bool
+is_numeric(const char *text)
+{
+	return strspn(text, "0123456789.") == strlen(text);
+}
+
 static int
 check_domain(const char *text, struct error *error)
 {
-	if (!is_domain(text, false))
+	/* Nobody's domain is an address (RFC 3696, 2). */
+	if (!is_domain(text, false) || is_numeric(text))
 		return error_set(error, RES_INVALID,
 		    "not a domain name, such as example.com");
 	return 0;
@@ -108,10 +116,19 @@ check_zone(const char *text, struct error *error)
 	return 0;
 }
 
+static bool
+is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((*text & 0x80) != 0)
+			return false;
+	return true;
+}
+
 static int
 check_hostname(const char *text, struct error *error)
 {
-	if (!is_domain(text, false) || str_ends(text, ".") ||
+	if (!is_domain(text, false) || !is_ascii(text) || str_ends(text, ".") ||
 	    strlen(text) > NAME_MAX_LEN)
 		return error_set(error, RES_INVALID,
 		    "not a host name: up to %d letters, digits, - and .",
@@ -181,7 +198,7 @@ is_host_port(const char *text, bool *numeric)
 		return false;
 	if (end[0] == ']')
 		return inet_pton(AF_INET6, host, &out) == 1;
-	if (strspn(host, "0123456789.") == strlen(host))
+	if (is_numeric(host))
 		return inet_pton(AF_INET, host, &out) == 1;
 	*numeric = false;
 	return is_domain(host, false);
