@@ -47,8 +47,10 @@ open_daemon(const struct mmp *mmp, enum command_at at, int timeout_ms,
 	client = varlink_client_open(path, timeout_ms, &why);
 	free(path);
 	if (client == NULL)
-		error_set(error, RES_UNREACHABLE, "%s isn't running: %s",
-		    program, why.text);
+		error_set(error, RES_UNREACHABLE,
+		    "%s isn't running (%s): it is started by the system, see "
+		    "%s(8)",
+		    program, why.text, program);
 	return client;
 }
 

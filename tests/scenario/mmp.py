@@ -439,7 +439,7 @@ def absent_daemons(node):
         equal(out, "")
         err = err.replace("Enter callbridge secret: ", "")
         err = err.replace("Enter password: ", "")
-        expect(re.fullmatch(r"FAILURE: (xmppd|callbridge) isn't running: "
+        expect(re.fullmatch(r"FAILURE: (xmppd|callbridge) isn't running \("
                             r"[^\n]+\n", err), "%r: %r" % (line, err))
         count += 1
     expect(count > 40, "only %d commands" % count)
