@@ -161,6 +161,7 @@ on_refused(void *arg, uint32_t node, bool removed, const char *why)
 {
 	struct peer_world_node *n = arg;
 
+	(void)removed;
 	assert_true(node != 0);
 	n->refusals++;
 	snprintf(n->why, sizeof(n->why), "%s", why);
