@@ -37,7 +37,7 @@ seed_up(size_t what, struct buf *b)
 		.full = text_of("alice@example.com/phone"),
 		.presence = text_of("<presence/>"),
 		.account = text_of("5") };
-	struct up_report report = { id, sid, DELIVER_MESSAGE };
+	struct up_report report = { id, sid, DELIVER_MESSAGE, 7 };
 	struct up_frame frame = { .num = 9,
 		.low = 3,
 		.kind = FRAME_MESSAGE,

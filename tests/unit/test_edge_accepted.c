@@ -70,7 +70,12 @@ gone_id(const struct sid *about, const struct sid *to)
 static void
 add(struct accepted *a, struct delivery_id id, uint8_t kind)
 {
-	accepted_add(a, &id, &ann, kind);
+	const struct down_deliver m = { .id = id,
+		.sender = ann,
+		.lane = 7,
+		.kind = kind };
+
+	accepted_add(a, &m);
 }
 
 static bool

@@ -296,7 +296,7 @@ effect_keeps_the_note_that_it_was_proposed_with(void **state)
 	};
 	struct store_fixture *f = *state;
 	struct buf b = { 0 };
-	uint32_t note = 0;
+	uint64_t note = 0;
 
 	assert_false(store_effect_note(f->store, &origin, 5, &note));
 	store_cmd_effect(&b, &effect);
@@ -306,6 +306,9 @@ effect_keeps_the_note_that_it_was_proposed_with(void **state)
 	assert_int_equal(store_fixture_run(f, &b), RES_OK);
 	assert_true(store_effect_note(f->store, &origin, 5, &note));
 	assert_int_equal(note, 0x80000001);
+	assert_true(store_effect_later(f->store, &origin, 4, 0x80000001));
+	assert_false(store_effect_later(f->store, &origin, 5, 0x80000001));
+	assert_false(store_effect_later(f->store, &origin, 4, 2));
 }
 
 static void

@@ -94,7 +94,7 @@ struct store_op {
 struct store_effect {
 	struct origin origin;
 	uint64_t num, low;
-	uint32_t note; /* the proposer's own, kept with the result */
+	uint64_t note; /* the proposer's own, kept with the result */
 	struct store_op *ops;
 	size_t count;
 };
@@ -268,7 +268,11 @@ bool store_effect_done(struct store *s, const struct origin *origin,
     uint64_t num);
 /* The same, with the note that it was proposed with. */
 bool store_effect_note(struct store *s, const struct origin *origin,
-    uint64_t num, uint32_t *note);
+    uint64_t num, uint64_t *note);
+/* Whether a frame of the origin with a higher number and this note has been
+ * applied. */
+bool store_effect_later(struct store *s, const struct origin *origin,
+    uint64_t num, uint64_t note);
 /* Origins of which effects are kept; the caller frees *out. */
 size_t store_origins(struct store *s, struct origin **out);
 

@@ -156,7 +156,7 @@ decode_effect(struct cursor *c, struct store_command_data *d)
 	effect->origin = origin_decode(c);
 	effect->num = decode_count(c);
 	effect->low = decode_count(c);
-	effect->note = cursor_u32(c);
+	effect->note = cursor_u64(c);
 	count = cursor_u32(c);
 	if (count > cursor_left(c) / OP_MIN)
 		refuse(c);

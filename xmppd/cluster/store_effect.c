@@ -155,7 +155,7 @@ result_find(struct db *db, struct store_applied *a)
 		return false;
 	result = db_blob(q, 0, &len);
 	cursor_init(&c, result, len);
-	cursor_u32(&c);
+	cursor_u64(&c);
 	a->event.again = true;
 	a->event.code = (int32_t)cursor_u32(&c);
 	/* Who sends it again may see it otherwise: only like ops compare. */
@@ -178,7 +178,7 @@ result_keep(struct db *db, const struct store_applied *a, int code)
 	    db_query(db, "INSERT INTO effect VALUES (?, ?, ?, ?, ?)");
 	struct buf result = { 0 };
 
-	buf_add_u32(&result, effect->note);
+	buf_add_u64(&result, effect->note);
 	buf_add_u32(&result, (uint32_t)code);
 	for (size_t i = 0; i < effect->count; i++) {
 		const struct store_op *op = &effect->ops[i];

@@ -106,7 +106,7 @@ store_cmd_effect(struct buf *b, const struct store_effect *effect)
 	origin_encode(b, &effect->origin);
 	buf_add_u64(b, effect->num);
 	buf_add_u64(b, effect->low);
-	buf_add_u32(b, effect->note);
+	buf_add_u64(b, effect->note);
 	buf_add_u32(b, (uint32_t)effect->count);
 	for (size_t i = 0; i < effect->count; i++)
 		encode_op(b, &effect->ops[i]);

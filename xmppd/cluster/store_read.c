@@ -225,37 +225,71 @@ store_rows(struct store *s, const char *local, uint64_t after,
 	return count;
 }
 
-bool
-store_effect_note(
-    struct store *s, const struct origin *origin, uint64_t num, uint32_t *note)
+/* A query about the effects of an origin, by number. */
+static struct db_query *
+effect_query(struct store *s, const char *sql, const struct origin *origin,
+    uint64_t num)
 {
-	struct db_query *q = read_query(s,
-	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
-	    " AND incarnation = ? AND num = ?");
-	const void *result;
-	struct cursor c;
-	size_t len;
-	bool done;
+	struct db_query *q = read_query(s, sql);
 
 	db_bind_int(q, origin->node);
 	db_bind_int(q, origin->edge);
 	db_bind_uint(q, origin->incarnation);
 	db_bind_uint(q, num);
-	done = db_row(q);
-	if (done) {
-		result = db_blob(q, 0, &len);
-		cursor_init(&c, result, len);
-		*note = cursor_u32(&c);
-	}
+	return q;
+}
+
+/* A result begins with the note. */
+static uint64_t
+effect_note(const struct db_query *q)
+{
+	struct cursor c;
+	const void *result;
+	size_t len;
+
+	result = db_blob(q, 0, &len);
+	cursor_init(&c, result, len);
+	return cursor_u64(&c);
+}
+
+bool
+store_effect_note(struct store *s, const struct origin *origin, uint64_t num,
+    uint64_t *note)
+{
+	struct db_query *q = effect_query(s,
+	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num = ?",
+	    origin, num);
+	bool done = db_row(q);
+
+	if (done)
+		*note = effect_note(q);
 	db_end(q);
 	read_done(s);
 	return done;
 }
 
 bool
+store_effect_later(struct store *s, const struct origin *origin, uint64_t num,
+    uint64_t note)
+{
+	struct db_query *q = effect_query(s,
+	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num > ?",
+	    origin, num);
+	bool later = false;
+
+	while (!later && db_row(q))
+		later = effect_note(q) == note;
+	db_end(q);
+	read_done(s);
+	return later;
+}
+
+bool
 store_effect_done(struct store *s, const struct origin *origin, uint64_t num)
 {
-	uint32_t note;
+	uint64_t note;
 
 	return store_effect_note(s, origin, num, &note);
 }

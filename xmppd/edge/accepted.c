@@ -35,6 +35,7 @@ struct pair {
 struct entry {
 	struct delivery_id id; /* the map's key */
 	struct sid sender;
+	uint64_t lane;
 	uint8_t kind;
 	bool held_back;    /* the router isn't told yet */
 	struct pair *pair; /* NULL: no message */
@@ -173,16 +174,17 @@ group_get(struct accepted *a, const struct dkey *key)
 }
 
 void
-accepted_add(struct accepted *a, const struct delivery_id *id,
-    const struct sid *sender, uint8_t kind)
+accepted_add(struct accepted *a, const struct down_deliver *m)
 {
+	const struct delivery_id *id = &m->id;
 	struct entry *e = xcalloc(1, sizeof(*e));
 	struct known_origin *o;
 
 	e->id = *id;
-	e->sender = *sender;
-	e->kind = kind;
-	if (is_paired(&id->key, kind))
+	e->sender = m->sender;
+	e->kind = m->kind;
+	e->lane = m->lane;
+	if (is_paired(&id->key, m->kind))
 		e->pair = pair_join(a, e);
 	if (is_of_frame(&id->key)) {
 		o = origin_get(a, &id->key.origin);
@@ -347,6 +349,7 @@ accepted_each(struct accepted *a, accepted_fn fn, void *arg)
 		report.id = e->id;
 		report.sender = e->sender;
 		report.kind = e->kind;
+		report.lane = e->lane;
 		e->held_back = false;
 		fn(arg, &report);
 	}

@@ -23,8 +23,8 @@ size_t accepted_count(const struct accepted *a);
  * message and a later one of the same sending session was. */
 bool accepted_is_done(const struct accepted *a, const struct delivery_id *id,
     const struct sid *sender, uint8_t kind);
-void accepted_add(struct accepted *a, const struct delivery_id *id,
-    const struct sid *sender, uint8_t kind);
+/* Takes what is of the delivery into account: id, sender, kind, lane. */
+void accepted_add(struct accepted *a, const struct down_deliver *m);
 
 /*
  * The router isn't told yet: the delivery is in the session's queue, and the

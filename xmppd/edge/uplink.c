@@ -484,7 +484,7 @@ take(struct uplink *u, const struct down_deliver *m)
 		tell_refused(u, &m->id);
 		return;
 	}
-	accepted_add(u->accepted, &m->id, &m->sender, m->kind);
+	accepted_add(u->accepted, m);
 	if (delivered == DELIVERED_SLOWLY)
 		accepted_hold_back(u->accepted, &m->id);
 	else

@@ -229,6 +229,7 @@ up_report_encode(struct buf *b, uint64_t term, const struct up_report *m)
 	delivery_id_write(b, &m->id);
 	sid_encode(b, &m->sender);
 	buf_add_u8(b, m->kind);
+	buf_add_u64(b, m->lane);
 }
 
 int
@@ -237,6 +238,7 @@ up_report_decode(struct cursor *c, struct up_report *m)
 	m->id = delivery_id_read(c);
 	m->sender = sid_decode(c);
 	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
+	m->lane = cursor_u64(c);
 	return decoded(c);
 }
 
@@ -365,6 +367,7 @@ down_deliver_encode(struct buf *b, uint64_t term, const struct down_deliver *m)
 	sid_encode(b, &m->sender);
 	origin_encode(b, &m->origin);
 	buf_add_u64(b, m->low);
+	buf_add_u64(b, m->lane);
 	buf_add_u8(b, m->kind);
 	text_encode(b, m->payload);
 }
@@ -376,6 +379,7 @@ down_deliver_decode(struct cursor *c, struct down_deliver *m)
 	m->sender = sid_decode(c);
 	m->origin = origin_decode(c);
 	m->low = cursor_u64(c);
+	m->lane = cursor_u64(c);
 	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
 	m->payload = text_decode(c);
 	return decoded(c);

@@ -113,6 +113,7 @@ struct up_report {
 	struct delivery_id id;
 	struct sid sender; /* zero if none */
 	uint8_t kind;      /* enum deliver_kind */
+	uint64_t lane;     /* as it was delivered with */
 };
 
 /* What a frame is. */
@@ -201,7 +202,10 @@ struct down_deliver {
 	struct sid sender;    /* zero if none: rule 5 */
 	struct origin origin; /* whose low-water mark `low` is; zero if none */
 	uint64_t low;
-	uint8_t kind; /* enum deliver_kind */
+	uint64_t lane; /* a hash of the sending session and the bare address
+	                  that its frame went to, 0 if none: rule 5 asks for
+	                  later frames of the same */
+	uint8_t kind;  /* enum deliver_kind */
 	struct text payload;
 };
 
