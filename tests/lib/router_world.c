@@ -85,6 +85,14 @@ world_waiting(const struct parcel_queue *q)
 	return q->count;
 }
 
+int
+world_peek(const struct parcel_queue *q)
+{
+	const struct parcel *p = TAILQ_FIRST(&q->list);
+
+	return p == NULL ? 0 : p->data[0];
+}
+
 static void
 problem(struct world *w, const char *what)
 {
@@ -323,6 +331,7 @@ world_up(struct world *w, unsigned node)
 	p = queue_take(n->up);
 	if (p == NULL)
 		return false;
+	n->heard |= p->data[0] == UP_ANNOUNCED;
 	if (router_up(w->nodes[n->leader].router, node + 1, 0, p->data, p->len,
 		w->now) != RES_OK)
 		link_break(n, true);
@@ -407,11 +416,12 @@ client_of(struct uplink_session *s)
 }
 
 static void
-client_got(struct client *c, const char *text, size_t len)
+client_got(struct client *c, const struct down_deliver *d)
 {
 	struct got *g = xcalloc(1, sizeof(*g));
 
-	g->text = xstrndup(text, len);
+	g->text = xstrndup(d->payload.data, d->payload.len);
+	g->key = d->id.key;
 	g->clock = c->world->clock;
 	TAILQ_INSERT_TAIL(&c->got, g, next);
 }
@@ -438,7 +448,7 @@ deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 		c->refused = text_dup(d->payload);
 		client_ended(c);
 	} else {
-		client_got(c, d->payload.data, d->payload.len);
+		client_got(c, d);
 	}
 	return DELIVERED;
 }
@@ -747,7 +757,10 @@ world_depose(struct world *w, unsigned node)
 	bool led = w->nodes[node].router != NULL;
 
 	router_stop(&w->nodes[node]);
-	return led;
+	if (w->electing != (int)node)
+		return led;
+	w->electing = -1;
+	return true;
 }
 
 bool
@@ -758,7 +771,8 @@ world_crash(struct world *w, unsigned node)
 
 	if (!n->alive)
 		return false;
-	router_stop(n);
+	world_depose(w, node);
+	w->copies &= ~(1U << node);
 	link_break(n, true);
 	mirror_break(n);
 	TAILQ_FOREACH(c, &w->clients, next)
@@ -812,40 +826,56 @@ world_heal(struct world *w)
 static bool
 is_newer(const struct directory_state *a, const struct directory_state *b)
 {
-	if (a->complete != b->complete)
-		return a->complete;
 	if (a->term != b->term)
 		return a->term > b->term;
 	return a->seq > b->seq;
 }
 
-/* Rule 8: the newest directory of the majority; whether all were complete. */
-static bool
-merge(struct world *w, unsigned node, unsigned voters)
+static unsigned
+complete_copies(const struct world *w)
 {
-	struct world_node *best = &w->nodes[node], *n;
-	struct directory_state a, b;
-	struct buf copy = { 0 };
-	bool complete = directory_state(best->directory).complete;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < w->count; i++)
+		count += (w->copies & (1U << i)) != 0 &&
+		    directory_state(w->nodes[i].directory).complete;
+	return count;
+}
+
+/* Rule 8: the newest of the complete copies, if these are a majority's; else
+ * the newest of all. */
+static struct directory *
+newest_copy(const struct world *w, bool complete)
+{
+	struct directory *best = NULL;
+	struct directory_state a, b = { 0 };
 
 	for (unsigned i = 0; i < w->count; i++) {
-		n = &w->nodes[i];
-		if (!(voters & (1U << i)))
+		if (!(w->copies & (1U << i)))
 			continue;
-		a = directory_state(n->directory);
-		b = directory_state(best->directory);
-		complete &= a.complete;
-		if (is_newer(&a, &b))
-			best = n;
+		a = directory_state(w->nodes[i].directory);
+		if (complete && !a.complete)
+			continue;
+		if (best != NULL)
+			b = directory_state(best);
+		if (best == NULL || is_newer(&a, &b))
+			best = w->nodes[i].directory;
 	}
-	if (best != &w->nodes[node]) {
-		directory_encode(best->directory, &copy);
-		if (directory_decode(
-			w->nodes[node].directory, copy.data, copy.len) != 0)
-			problem(w, "a directory can't be read");
-		buf_clear(&copy);
-	}
-	return complete;
+	return best;
+}
+
+static void
+merge(struct world *w, struct world_node *leader, bool complete)
+{
+	struct directory *best = newest_copy(w, complete);
+	struct buf copy = { 0 };
+
+	if (best == leader->directory)
+		return;
+	directory_encode(best, &copy);
+	if (directory_decode(leader->directory, copy.data, copy.len) != 0)
+		problem(w, "a directory can't be read");
+	buf_clear(&copy);
 }
 
 static void
@@ -872,6 +902,54 @@ router_start(struct world_node *n, bool complete)
 	n->term = n->world->term;
 	n->router =
 	    router_new(&cfg, &env, n->directory, complete, n->world->now);
+	n->world->began = n->world->clock;
+	n->world->grace = 0;
+	n->world->lost_directory |= !complete;
+	for (unsigned i = 0; i < n->world->count; i++)
+		n->world->nodes[i].heard = false;
+}
+
+/* Rule 8: enough copies are there, or those of all whose hold is not over. */
+static bool
+may_begin(const struct world *w)
+{
+	if (complete_copies(w) > w->count / 2)
+		return true;
+	return w->copies == (1U << w->count) - 1 ||
+	    w->now - w->elected >= WORLD_HOLD + WORLD_MARGIN;
+}
+
+static bool
+try_begin(struct world *w)
+{
+	bool complete = complete_copies(w) > w->count / 2;
+	struct world_node *leader;
+
+	if (w->electing < 0 || !may_begin(w))
+		return false;
+	leader = &w->nodes[w->electing];
+	w->electing = -1;
+	merge(w, leader, complete);
+	router_start(leader, complete);
+	return true;
+}
+
+/* The one that was elected fetches a copy; a copy promises its term. */
+bool
+world_copy(struct world *w, unsigned node)
+{
+	struct world_node *n = &w->nodes[node];
+
+	if (w->electing < 0 || (w->copies & (1U << node)) != 0 ||
+	    !reach(w, (unsigned)w->electing, node))
+		return false;
+	w->copies |= 1U << node;
+	n->promised = w->term;
+	mirror_break(n);
+	link_break(n, true);
+	uplink_set_term(n->uplink, w->term);
+	try_begin(w);
+	return true;
 }
 
 static bool
@@ -891,14 +969,12 @@ may_elect(const struct world *w, unsigned node, unsigned voters)
 	return votes > w->count / 2;
 }
 
-bool
-world_elect(struct world *w, unsigned node, unsigned voters, unsigned survive)
+/* What is in the log of those who vote is committed, the rest is gone. */
+static void
+log_survive(struct world *w, unsigned survive)
 {
 	struct parcel *p;
-	bool complete;
 
-	if (!may_elect(w, node, voters))
-		return false;
 	w->quiet = true;
 	while ((p = queue_take(w->log)) != NULL) {
 		if (p->term == w->term && survive > 0) {
@@ -908,25 +984,44 @@ world_elect(struct world *w, unsigned node, unsigned voters, unsigned survive)
 		free(p);
 	}
 	w->quiet = false;
+}
+
+bool
+world_elect(struct world *w, unsigned node, unsigned voters, unsigned survive)
+{
+	if (!may_elect(w, node, voters))
+		return false;
+	log_survive(w, survive);
 	for (unsigned i = 0; i < w->count; i++)
 		router_stop(&w->nodes[i]);
 	w->term++;
-	voters |= 1U << node;
-	for (unsigned i = 0; i < w->count; i++) {
-		if (!(voters & (1U << i)))
-			continue;
-		w->nodes[i].promised = w->term;
-		mirror_break(&w->nodes[i]);
-		link_break(&w->nodes[i], true);
-		uplink_set_term(w->nodes[i].uplink, w->term);
-	}
-	complete = merge(w, node, voters & ~(1U << node));
-	w->lost_directory |= !complete;
-	router_start(&w->nodes[node], complete);
+	w->electing = (int)node;
+	w->elected = w->now;
+	w->copies = 0;
+	for (unsigned i = 0; i < w->count; i++)
+		if (((voters | 1U << node) & (1U << i)) != 0)
+			world_copy(w, i);
 	return true;
 }
 
 /* ---- time -------------------------------------------------------------- */
+
+/* Rule 9: who has not announced when grace is over, or is given up. */
+static void
+note_late(struct world *w)
+{
+	struct world_node *leader = world_leader(w);
+
+	if (leader == NULL)
+		return;
+	if (w->grace == 0 && router_takes_links(leader->router))
+		w->grace = w->now;
+	if (w->grace == 0 || w->now - w->grace < WORLD_GRACE)
+		return;
+	for (unsigned i = 0; i < w->count; i++)
+		if (!w->nodes[i].heard && w->nodes[i].late < w->began)
+			w->nodes[i].late = w->began;
+}
 
 bool
 world_tick(struct world *w, uint64_t ms)
@@ -935,18 +1030,23 @@ world_tick(struct world *w, uint64_t ms)
 	for (unsigned i = 0; i < w->count; i++)
 		if (w->nodes[i].alive)
 			uplink_tick(w->nodes[i].uplink, w->now);
+	try_begin(w);
 	for (unsigned i = 0; i < w->count; i++)
 		if (w->nodes[i].router != NULL)
 			router_tick(w->nodes[i].router, w->now);
+	note_late(w);
 	return true;
 }
 
 static bool
 run_links(struct world *w)
 {
-	struct world_node *leader = world_leader(w);
+	struct world_node *leader;
 	bool moved = false;
 
+	for (unsigned i = 0; i < w->count; i++)
+		moved |= world_copy(w, i);
+	leader = world_leader(w);
 	for (unsigned i = 0; leader != NULL && i < w->count; i++) {
 		moved |= world_mirror_link(w, i, leader->index);
 		moved |= world_link(w, i, leader->index);
@@ -1093,6 +1193,7 @@ world_new(unsigned nodes)
 	w->count = nodes;
 	w->now = 1000000;
 	w->version = "1";
+	w->electing = -1;
 	TAILQ_INIT(&w->clients);
 	w->log = queue_new();
 	store_start(w);

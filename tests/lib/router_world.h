@@ -30,8 +30,10 @@ struct world;
 struct got {
 	TAILQ_ENTRY(got) next;
 	char *text;
+	struct dkey key; /* what it was named by */
 	uint64_t clock;
 	bool read;
+	bool marked; /* the test's */
 };
 
 struct client {
@@ -46,7 +48,7 @@ struct client {
 	char *refused;                /* condition of a refused bind */
 	char *greeting; /* sent as soon as it is bound; NULL: nothing */
 	bool greet;
-	TAILQ_HEAD(, got) got;
+	TAILQ_HEAD(got_list, got) got;
 	void *mine; /* the test's */
 };
 
@@ -66,7 +68,10 @@ struct world_node {
 	int leader;            /* whose router its edge is linked to, or -1 */
 	int mirrors;           /* whose router it mirrors, or -1 */
 	struct parcel_queue *up, *down, *mirror, *acks;
-	bool failed; /* its clients were not promised anything */
+	bool heard;    /* has announced to the present leader */
+	bool failed;   /* its clients were not promised anything */
+	uint64_t late; /* rule 9: world.clock when a leader began that gave it
+			  up, or heard it after its grace; 0: none */
 };
 
 struct world {
@@ -81,9 +86,13 @@ struct world {
 	const char *version;   /* of the password that logins have proved */
 	struct xmlstream *xml; /* reads what clients say */
 	struct client *speaking;
-	bool quiet;          /* applied commands reach no router */
-	bool lost_directory; /* some leader began without a complete one */
-	char problem[512];   /* what must never happen; "": nothing has */
+	int electing;          /* who is collecting copies (rule 8), or -1 */
+	unsigned copies;       /* of which nodes, a mask */
+	uint64_t elected;      /* when: world.now */
+	uint64_t began, grace; /* the leader: world.clock; world.now */
+	bool quiet;            /* applied commands reach no router */
+	bool lost_directory;   /* some leader began without a complete one */
+	char problem[512];     /* what must never happen; "": nothing has */
 };
 
 struct world *world_new(unsigned nodes);
@@ -106,12 +115,15 @@ bool world_crash(struct world *w, unsigned node);
 bool world_restart(struct world *w, unsigned node);
 bool world_depose(struct world *w, unsigned node);
 /* `node` wins an election with the votes of `voters` (a mask, itself not in
- * it); `survive` of the commands under way turn out to be committed. */
+ * it); `survive` of the commands under way turn out to be committed. It leads
+ * once it has the copies that rule 8 asks for. */
 bool world_elect(
     struct world *w, unsigned node, unsigned voters, unsigned survive);
+bool world_copy(struct world *w, unsigned node);
 bool world_tick(struct world *w, uint64_t ms);
 
 size_t world_waiting(const struct parcel_queue *q);
+int world_peek(const struct parcel_queue *q); /* kind of the next; 0: none */
 
 /* Everything that lies in queues arrives, links are made; time stands still.
  * False if it never comes to rest. */

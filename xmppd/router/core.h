@@ -239,6 +239,7 @@ struct job {
 	bool in_lane;
 	size_t lane_len;
 	const char *lane; /* key of router.lanes, in the newest of a lane */
+	uint64_t lane_id; /* a hash of it; 0: none */
 	struct delivery_list deliveries;
 	size_t pending; /* not accepted yet */
 	struct delivery first;
@@ -264,10 +265,11 @@ struct router {
 	char *domain, *version;
 	uint32_t *voters;
 	struct directory *directory;
-	uint64_t now, started;
-	uint64_t base; /* rule 8: this much must be at a majority first */
-	bool complete; /* rule 8: the directory it began with */
-	bool settled;  /* every node has announced or is given up */
+	uint64_t now;
+	uint64_t began; /* when it could take links; 0: not yet */
+	uint64_t base;  /* rule 8: this much must be at a majority first */
+	bool complete;  /* rule 8: the directory it began with */
+	bool settled;   /* every node has announced or is given up */
 	bool grace_over;
 	uint64_t next_prune;
 
@@ -356,7 +358,7 @@ struct slot *origin_slot(struct origin_state *o, uint64_t num);
 void report_add(struct router *r, const struct up_report *m);
 bool report_any(const struct job *job);
 bool report_has(const struct job *job, const struct delivery_id *id);
-bool report_later(const struct job *job, const struct sid *target);
+bool report_later(const struct job *job);
 
 /* login.c */
 struct login *login_find(struct router *r, const struct sid *sid);
@@ -377,6 +379,7 @@ bool login_is_live(const struct login *s);
 bool login_is_available(const struct login *s);
 bool login_takes_messages(const struct login *s);
 bool login_is_owed(struct router *r, const struct dkey *gone);
+void login_reported_gone(struct router *r, const struct dkey *gone);
 void bind_received(struct router *r, struct edge_state *edge, struct job *job);
 
 /* registry.c */

@@ -103,6 +103,8 @@ delivery_send(struct router *r, struct delivery *d)
 		m.sender = d->of.job->f.sid;
 		m.origin = d->of.job->origin->id;
 		m.low = d->of.job->origin->low;
+		if (d->id.key.kind == DKEY_FRAME)
+			m.lane = d->of.job->lane_id;
 	}
 	down_deliver_encode(&r->out, r->cfg.term, &m);
 	edge_send(r, edge);

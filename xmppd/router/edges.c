@@ -189,7 +189,10 @@ edges_expire(struct router *r)
 		if (!e->dead && r->now - e->heard >= limit)
 			edge_give_up(r, e);
 	edges_check_settled(r);
-	if (r->grace_over || r->now - r->started < r->cfg.grace_ms)
+	if (r->began == 0 && router_takes_links(r))
+		r->began = r->now;
+	if (r->grace_over || r->began == 0 ||
+	    r->now - r->began < r->cfg.grace_ms)
 		return;
 	r->grace_over = true;
 	wake_unsettled(r);
@@ -317,6 +320,8 @@ announced_report(struct router *r, const struct up_report *m)
 		delivery_accepted(r, d);
 	if (m->id.key.kind == DKEY_ROW)
 		offline_reported(r, m->id.key.num);
+	else if (m->id.key.kind == DKEY_GONE)
+		login_reported_gone(r, &m->id.key);
 	else if (m->id.key.kind <= DKEY_TOLD)
 		report_add(r, m);
 }

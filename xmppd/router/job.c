@@ -154,6 +154,18 @@ job_new(const void *msg, size_t len, const struct up_frame *f)
 	return job;
 }
 
+/* FNV-1a: the same on all nodes, and a session harms only itself by finding
+ * addresses that collide. Never 0. */
+static uint64_t
+lane_hash(const struct job *job)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (size_t i = 0; i < job->lane_len; i++)
+		hash = (hash ^ (uint8_t)job->lane[i]) * 0x100000001b3ULL;
+	return hash | 1;
+}
+
 static void
 job_name_lane(struct job *job, size_t len)
 {
@@ -162,10 +174,12 @@ job_name_lane(struct job *job, size_t len)
 	memcpy(lane, &job->f.sid, sizeof(job->f.sid));
 	job->lane = lane;
 	job->lane_len = sizeof(job->f.sid);
-	if (job->to.bare.data == NULL)
-		return;
-	memcpy(lane + job->lane_len, job->to.bare.data, job->to.bare.len);
-	job->lane_len += job->to.bare.len;
+	if (job->to.bare.data != NULL) {
+		memcpy(
+		    lane + job->lane_len, job->to.bare.data, job->to.bare.len);
+		job->lane_len += job->to.bare.len;
+	}
+	job->lane_id = lane_hash(job);
 }
 
 void
@@ -271,10 +285,27 @@ job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
 
 /* ---- the loop ---------------------------------------------------------- */
 
+/*
+ * Without a complete directory a session that its edge announces as bound may
+ * have to get to a majority again; what it sends waits for that.
+ */
+static bool
+sender_counts(struct router *r, struct job *job)
+{
+	struct login *s;
+
+	if (r->complete || !has_lane(&job->f))
+		return true;
+	s = login_find(r, &job->f.sid);
+	if (s == NULL || s->state >= SESSION_BOUND)
+		return true;
+	return job_wait(job, &s->waiters);
+}
+
 static void
 job_run(struct router *r, struct job *job)
 {
-	if (job->ahead != NULL)
+	if (job->ahead != NULL || !sender_counts(r, job))
 		return;
 	job_unwait(job);
 	if (steps[job->f.kind](r, job))

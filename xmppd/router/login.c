@@ -367,6 +367,23 @@ login_mirrored(struct router *r, struct login *s)
 	login_free(r, s);
 }
 
+/*
+ * Rule 3: a session whose end any edge reports as told has ended, whatever the
+ * directory says. (What is named by a number is no more than unavailable.)
+ */
+void
+login_reported_gone(struct router *r, const struct dkey *gone)
+{
+	const struct text none = { NULL, 0 };
+	struct login *s = login_find(r, &gone->about);
+
+	if (s == NULL || s->state != SESSION_BOUND || gone->num != 0)
+		return;
+	s->kick = stream_error_name(STREAM_CONFLICT);
+	kick_send(r, s, NULL);
+	login_end(r, s, none);
+}
+
 bool
 unbind_step(struct router *r, struct job *job)
 {

@@ -33,19 +33,37 @@ static const struct {
 
 /*
  * Rule 9: a frame that is sent again waits until every node has announced what
- * it has accepted, or grace is over; but not one to a full address whose edge
- * has announced. Without a complete directory all wait, as everybody is perhaps
- * held.
+ * it has accepted, or grace is over; even one to a full address whose edge has
+ * announced, since the address may have moved there. Without a complete
+ * directory all wait, as everybody is perhaps held.
  */
 static bool
-must_wait(
-    const struct router *r, const struct job *job, const struct login *exact)
+must_wait(const struct router *r, const struct job *job)
 {
 	if (!r->complete && !r->settled)
 		return true;
-	if (!job->f.resent || r->grace_over)
+	return job->f.resent && !r->grace_over;
+}
+
+/*
+ * Rules 1 and 5: done under an earlier leader. The store has applied it; it is
+ * to one session, and some edge has had its effect; or a later frame of the
+ * same session to the same bare address has had any, which by rule 6 was not
+ * begun before this one was done.
+ */
+static bool
+was_done(struct router *r, const struct job *job)
+{
+	struct store *store = r->env.store;
+	const struct origin *origin = &job->origin->id;
+
+	if (!job->f.resent || !TAILQ_EMPTY(&job->deliveries))
 		return false;
-	return exact == NULL || !login_is_live(exact);
+	if (job->to.resource.data != NULL && report_any(job))
+		return true;
+	return report_later(job) ||
+	    store_effect_done(store, origin, job->f.num) ||
+	    store_effect_later(store, origin, job->f.num, job->lane_id);
 }
 
 /* Rule 5: done already, as far as this session is concerned. */
@@ -57,8 +75,7 @@ was_accepted(const struct job *job, const struct login *s)
 	memset(&id, 0, sizeof(id));
 	id.key = dkey_frame(job);
 	id.sid = s->sid;
-	return report_has(job, &id) ||
-	    (job->f.kind == FRAME_MESSAGE && report_later(job, &s->sid));
+	return report_has(job, &id);
 }
 
 static bool
@@ -174,20 +191,14 @@ to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
 /* ---- kinds of address -------------------------------------------------- */
 
 static bool
-message_to_user(struct router *r, struct job *job)
+to_user(struct router *r, struct job *job)
 {
 	struct user *u = user_find(r, job->to.bare);
 	struct login *exact = NULL;
 
-	if (job->to.resource.data != NULL)
-		exact = user_session(u, job->to.full);
-	if (must_wait(r, job, exact))
-		return job_wait(job, &r->unsettled);
 	if (job->to.resource.data == NULL)
 		return to_bare(r, job, u, fates[job->f.type].bare);
-	/* Rule 5: one to a full address is done with any effect. */
-	if (report_any(job))
-		return true;
+	exact = user_session(u, job->to.full);
 	if (exact != NULL && TAILQ_EMPTY(&job->deliveries))
 		return to_exact(r, job, exact);
 	if (fates[job->f.type].like_bare)
@@ -202,10 +213,6 @@ to_component(struct router *r, struct job *job)
 	struct login *s = component_session(r, job->to.domain);
 	struct user *u = user_find(r, job->to.domain);
 
-	if (must_wait(r, job, s))
-		return job_wait(job, &r->unsettled);
-	if (report_any(job))
-		return true;
 	if (s != NULL)
 		return to_exact(r, job, s);
 	if (u != NULL && user_is_binding(u))
@@ -218,7 +225,7 @@ message_route(struct router *r, struct job *job)
 {
 	switch ((enum address_kind)job->to.kind) {
 	case ADDRESS_USER:
-		return message_to_user(r, job);
+		return to_user(r, job);
 	case ADDRESS_COMPONENT:
 		return to_component(r, job);
 	case ADDRESS_SERVER:
@@ -260,13 +267,11 @@ message_step(struct router *r, struct job *job)
 
 	if (has_fate(r, job, &done))
 		return done;
-	/* Rule 1: the store has applied it under an earlier leader. */
-	if (job->f.resent &&
-	    store_effect_done(r->env.store, &job->origin->id, job->f.num))
-		return true;
 	if (job->f.type > TYPE_ERROR)
 		return bounce(r, job, STANZA_BAD_REQUEST, "type");
-	return message_route(r, job);
+	if (must_wait(r, job))
+		return job_wait(job, &r->unsettled);
+	return was_done(r, job) || message_route(r, job);
 }
 
 /* An IQ for a session: to nobody else, and answered if that isn't there. */
@@ -278,13 +283,13 @@ iq_to_session(struct router *r, struct job *job)
 
 	if (has_fate(r, job, &done))
 		return done;
+	if (must_wait(r, job))
+		return job_wait(job, &r->unsettled);
+	if (was_done(r, job))
+		return true;
 	if (job->to.kind == ADDRESS_COMPONENT)
 		return to_component(r, job);
 	exact = user_session(user_find(r, job->to.bare), job->to.full);
-	if (must_wait(r, job, exact))
-		return job_wait(job, &r->unsettled);
-	if (report_any(job))
-		return true;
 	if (exact != NULL)
 		return to_exact(r, job, exact);
 	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);

@@ -45,6 +45,7 @@ offline_store(struct router *r, struct job *job)
 	effect.origin = job->origin->id;
 	effect.num = job->f.num;
 	effect.low = job->origin->low;
+	effect.note = job->lane_id; /* rule 5 */
 	effect.ops = &op;
 	effect.count = 1;
 	store_cmd_effect(&b, &effect);

@@ -21,12 +21,12 @@
 /*
  * What edges have accepted of an incarnation's frames. Three kinds of entry in
  * one map, told apart by what is set in the key: a delivery; a frame by its
- * number; a sender and a target, with the newest message.
+ * number; a lane, with its newest number.
  */
 struct report {
 	struct report_key {
 		struct delivery_id id;
-		struct sid sender;
+		uint64_t lane;
 	} key;
 	uint64_t num;
 	TAILQ_ENTRY(report) next;
@@ -110,13 +110,12 @@ key_of_delivery(const struct delivery_id *id)
 }
 
 static struct report_key
-key_of_pair(const struct sid *sender, const struct sid *target)
+key_of_lane(uint64_t lane)
 {
 	struct report_key key;
 
 	memset(&key, 0, sizeof(key));
-	key.sender = *sender;
-	key.id.sid = *target;
+	key.lane = lane;
 	return key;
 }
 
@@ -124,11 +123,13 @@ key_of_pair(const struct sid *sender, const struct sid *target)
 void
 report_add(struct router *r, const struct up_report *m)
 {
-	struct origin_state *o = origin_get(r, &m->id.key.origin);
+	struct origin_state *o = origin_find(r, &m->id.key.origin);
 	struct report_key key;
-	struct report *pair;
+	struct report *lane;
 
-	if (o->ended || m->id.key.num < o->low)
+	if (o == NULL && !r->settled)
+		o = origin_get(r, &m->id.key.origin);
+	if (o == NULL || o->ended || m->id.key.num < o->low)
 		return;
 	if (o->reports == NULL)
 		o->reports = reports_new();
@@ -140,12 +141,12 @@ report_add(struct router *r, const struct up_report *m)
 		return;
 	key = key_of_frame(m->id.key.num);
 	report_get(o->reports, &key);
-	if (m->kind != DELIVER_MESSAGE)
+	if (m->lane == 0)
 		return;
-	key = key_of_pair(&m->sender, &m->id.sid);
-	pair = report_get(o->reports, &key);
-	if (m->id.key.num > pair->num)
-		pair->num = m->id.key.num;
+	key = key_of_lane(m->lane);
+	lane = report_get(o->reports, &key);
+	if (m->id.key.num > lane->num)
+		lane->num = m->id.key.num;
 }
 
 static const struct report *
@@ -173,14 +174,14 @@ report_has(const struct job *job, const struct delivery_id *id)
 	return report_find(job, &key) != NULL;
 }
 
-/* Rule 5: whether the session has accepted a later message of this sender. */
+/* Rule 5: whether a later frame of the same lane has had any effect. */
 bool
-report_later(const struct job *job, const struct sid *target)
+report_later(const struct job *job)
 {
-	const struct report_key key = key_of_pair(&job->f.sid, target);
-	const struct report *pair = report_find(job, &key);
+	const struct report_key key = key_of_lane(job->lane_id);
+	const struct report *lane = report_find(job, &key);
 
-	return pair != NULL && pair->num > job->f.num;
+	return lane != NULL && lane->num > job->f.num;
 }
 
 /* ---- incarnations ------------------------------------------------------ */

@@ -248,14 +248,14 @@ presence_farewell(struct router *r, struct login *s)
 	struct fan f;
 
 	take_back(r, s);
-	if (e->presence == NULL && e->leaving == 0 && e->directed_count == 0)
+	if (s->presence == NULL && e->leaving == 0 && e->directed_count == 0)
 		return;
 	fan_begin(&f, r, NULL, s);
 	f.key = s->gone;
 	f.hold = s->farewell;
 	f.stanza.data = s->farewell->data;
 	f.stanza.len = s->farewell->len;
-	if (e->presence != NULL || e->leaving != 0)
+	if (s->presence != NULL || e->leaving != 0)
 		fan_contacts(&f);
 	fan_directed(&f);
 	fan_end(&f);
@@ -353,18 +353,13 @@ fan_initial(struct fan *f)
 
 /* ---- to all ------------------------------------------------------------ */
 
-/*
- * The session that sent a presence; NULL if that is to have no effect, as the
- * end of the session says all, or with *wait if it isn't bound yet.
- */
+/* The session that sent a presence; NULL if that is to have no effect, as the
+ * end of the session says all. */
 static struct login *
-presence_sender(struct router *r, struct job *job, bool *wait)
+presence_sender(struct router *r, const struct job *job)
 {
 	struct login *s = login_find(r, &job->f.sid);
 
-	*wait = s != NULL && s->state < SESSION_BOUND;
-	if (*wait)
-		job_wait(job, &s->waiters);
 	return s == NULL || s->state != SESSION_BOUND ? NULL : s;
 }
 
@@ -439,11 +434,8 @@ broadcast_over(struct router *r, struct job *job)
 static bool
 broadcast_step(struct router *r, struct job *job)
 {
-	bool wait;
-	struct login *s = presence_sender(r, job, &wait);
+	struct login *s = presence_sender(r, job);
 
-	if (wait)
-		return false;
 	if (s == NULL && job->stage < P_TOLD)
 		return true;
 	if (job->stage == P_BEGIN && broadcast_begin(r, job, s))
@@ -514,7 +506,7 @@ direct_begin(struct router *r, struct job *job, struct login *s)
 static bool
 direct_over(struct router *r, struct job *job, struct login *s)
 {
-	if (job->f.type != TYPE_UNAVAILABLE || s == NULL)
+	if (job->f.type != TYPE_UNAVAILABLE)
 		return true;
 	if (job->stage == P_TOLD) {
 		if (directory_find_directed(s->entry, job->to.full) == NULL)
@@ -531,13 +523,10 @@ direct_over(struct router *r, struct job *job, struct login *s)
 static bool
 direct_step(struct router *r, struct job *job)
 {
-	bool wait;
-	struct login *s = presence_sender(r, job, &wait);
+	struct login *s = presence_sender(r, job);
 
-	if (wait)
-		return false;
-	if (s == NULL && job->stage < P_TOLD)
-		return true;
+	if (s == NULL)
+		return job->pending == 0;
 	if (job->stage == P_BEGIN && s->entry->directed_count >= DIRECTED_MAX)
 		return bounce(r, job, STANZA_RESOURCE_CONSTRAINT,
 		    "too many addresses have directed presence");

@@ -41,7 +41,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->version = xstrdup(cfg->version);
 	r->directory = dir;
 	r->complete = complete;
-	r->now = r->started = now;
+	r->now = now;
 	components_load(r);
 	directory_lead(dir, cfg->term, complete);
 	r->base = dir->seq;
@@ -118,6 +118,26 @@ bool
 router_takes_links(const struct router *r)
 {
 	return mirror_has(r, r->base);
+}
+
+struct router_stats
+router_stats(const struct router *r)
+{
+	struct router_stats stats = { 0 };
+	const struct origin_state *o;
+	const struct edge_state *e;
+	const struct delivery *d;
+
+	TAILQ_FOREACH(o, &r->origin_order, next)
+		stats.jobs += o->busy;
+	TAILQ_FOREACH(e, &r->edge_order, next)
+		TAILQ_FOREACH(d, &e->outbox, in_outbox)
+			stats.deliveries++;
+	stats.sessions = r->sessions.count;
+	stats.rows = r->rows.count;
+	stats.users = r->users.count;
+	stats.settled = r->settled;
+	return stats;
 }
 
 /* ---- the store --------------------------------------------------------- */

@@ -35,10 +35,10 @@ struct router_env {
 };
 
 struct router_config {
-	uint32_t node;  /* this node's Raft id */
+	uint32_t node; /* this node's Raft id */
 	uint64_t term;
 	const char *domain;
-	const char *version; /* for XEP-0092 */
+	const char *version;                   /* for XEP-0092 */
 	uint32_t hold_ms, margin_ms, grace_ms; /* rules 9 and 11 */
 	const uint32_t *voters; /* all voters' Raft ids, this node's included */
 	size_t voter_count;
@@ -58,11 +58,12 @@ void router_free(struct router *r);
  * may be taken (rule 8). */
 bool router_takes_links(const struct router *r);
 
-/* A link of an edge came up (nothing counts until it has announced) or broke. */
-void router_link_up(struct router *r, uint32_t node, uint32_t edge,
-    uint64_t now);
-void router_link_down(struct router *r, uint32_t node, uint32_t edge,
-    uint64_t now);
+/* A link of an edge came up (nothing counts until it has announced) or broke.
+ */
+void router_link_up(
+    struct router *r, uint32_t node, uint32_t edge, uint64_t now);
+void router_link_down(
+    struct router *r, uint32_t node, uint32_t edge, uint64_t now);
 
 /* A message from an edge. RES_INVALID: malformed, the link must be closed. */
 int router_up(struct router *r, uint32_t node, uint32_t edge, const void *msg,
@@ -72,16 +73,16 @@ int router_up(struct router *r, uint32_t node, uint32_t edge, const void *msg,
  * acknowledged up to seq. */
 void router_mirror_up(struct router *r, uint32_t node, uint64_t now);
 void router_mirror_down(struct router *r, uint32_t node);
-void router_mirror_ack(struct router *r, uint32_t node, uint64_t seq,
-    uint64_t now);
+void router_mirror_ack(
+    struct router *r, uint32_t node, uint64_t seq, uint64_t now);
 
 /* The voters changed (a member was added or removed). */
-void router_set_voters(struct router *r, const uint32_t *voters, size_t count,
-    uint64_t now);
+void router_set_voters(
+    struct router *r, const uint32_t *voters, size_t count, uint64_t now);
 
 /* A command was applied (any, not only this router's own). */
-void router_applied(struct router *r, const struct store_event *event,
-    uint64_t now);
+void router_applied(
+    struct router *r, const struct store_event *event, uint64_t now);
 
 /* The administrator ends sessions: all of a deleted account, or component. */
 void router_kick(struct router *r, const char *bare, const char *condition,
@@ -90,6 +91,13 @@ void router_kick(struct router *r, const char *bare, const char *condition,
 /* Every 100 ms or so: holds, grace, prunings, retries. Returns when it next
  * wants to be called at the latest (absolute ms). */
 uint64_t router_tick(struct router *r, uint64_t now);
+
+/* Counted for tests and the log. */
+struct router_stats {
+	size_t sessions, jobs, deliveries, rows, users;
+	bool settled; /* every node has announced or is given up */
+};
+struct router_stats router_stats(const struct router *r);
 
 /* ---- the directory: mirrored session events ---------------------------- */
 
@@ -113,7 +121,7 @@ size_t directory_count(const struct directory *d);
  * Takes a mirror message of a leader. RES_DENIED if its term is lower than
  * `promised`, the newest this node has seen in Raft (rule 12); RES_INVALID if
  * malformed or out of sequence (the mirror link must be closed and made anew,
- * which begins with a copy). On 0, *seq is to be acknowledged.
+ * which begins with a copy). On 0, *seq is to be acknowledged, if not 0.
  */
 int directory_mirror(struct directory *d, uint64_t promised, const void *msg,
     size_t len, uint64_t *seq);

@@ -533,13 +533,13 @@ plan_step(struct router *r, struct job *job)
 static bool
 plan_again(struct router *r, struct job *job)
 {
-	uint32_t note;
+	uint64_t note;
 
 	if (!job->f.resent ||
 	    !store_effect_note(
 		r->env.store, &job->origin->id, job->f.num, &note))
 		return false;
-	job->plan->note = note;
+	job->plan->note = (uint32_t)note;
 	plan_tell(r, job);
 	return true;
 }

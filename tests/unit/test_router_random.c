@@ -1,0 +1,1087 @@
+/*
+ * Random schedules over the real router, edges' uplinks and store: crashes,
+ * cuts, elections, logins, messages, presence, all in any order; and what must
+ * be true of them whatever happens (delivery(7)). It is the model's checker
+ * (tests/sim/delivery_model.py) for the real code.
+ *
+ *   ROUTER_SEEDS=n   how many schedules
+ *   ROUTER_SEED=n    this one alone; a failing one is shrunk and printed
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+#include "tests/lib/router_world.h"
+
+#define SEEDS 1500
+#define STEPS_MAX 400
+#define MESSAGES_MAX 400
+#define NODES 3
+
+static const char *const users[] = { "ann", "bob" };
+static const char *const resources[] = { "x", "y", "z" };
+
+#define USERS 2
+#define RESOURCES 2 /* the third is for the end of a run */
+
+/* ---- chance ------------------------------------------------------------ */
+
+struct chance {
+	uint64_t state;
+};
+
+/* SplitMix64 */
+static uint64_t
+chance_next(struct chance *c)
+{
+	uint64_t z = c->state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static unsigned
+chance_below(struct chance *c, unsigned n)
+{
+	return (unsigned)(chance_next(c) % n);
+}
+
+/* ---- steps ------------------------------------------------------------- */
+
+enum op {
+	OP_UP,
+	OP_DOWN,
+	OP_MIRROR,
+	OP_ACK,
+	OP_COMMIT,
+	OP_LINK,
+	OP_MIRROR_LINK,
+	OP_LOGIN,
+	OP_LOGOUT,
+	OP_SEND,
+	OP_PRESENCE,
+	OP_DIRECT,
+	OP_TICK,
+	OP_RESET,
+	OP_RESET_MIRROR,
+	OP_ELECT,
+	OP_CUT,
+	OP_HEAL,
+	OP_CRASH,
+	OP_RESTART,
+	OP_DEPOSE,
+	OP_RUN,
+	OP_COPY,
+	OPS
+};
+
+static const char *const op_names[OPS] = { "up", "down", "mirror", "ack",
+	"commit", "link", "mirror-link", "login", "logout", "send", "presence",
+	"direct", "tick", "reset", "reset-mirror", "elect", "cut", "heal",
+	"crash", "restart", "depose", "run", "copy" };
+
+/* A step and its arguments: mostly a node first. */
+struct step {
+	uint8_t op;
+	uint8_t a, b, c, d, e, f;
+};
+
+/* A message or IQ that a client has sent. */
+struct sent {
+	struct client *sender;
+	unsigned sender_node;
+	unsigned user;
+	char to[64];
+	bool full, iq;
+	uint64_t clock;
+};
+
+/* What the test notes of a client. */
+struct notes {
+	unsigned node, user;
+	uint64_t taking;  /* since when messages to its bare address come */
+	unsigned status;  /* of its newest presence; 0: unavailable */
+	unsigned first;   /* of the newest that made it available */
+	uint64_t showing; /* since when it is, as it was told itself */
+	bool negative;
+};
+
+struct run {
+	struct world *w;
+	struct sent messages[MESSAGES_MAX];
+	unsigned message_count;
+	unsigned statuses;
+	char said[512]; /* the first problem; "": none */
+};
+
+static void __attribute__((format(printf, 2, 3)))
+say(struct run *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->said[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(r->said, sizeof(r->said), fmt, ap);
+	va_end(ap);
+}
+
+static struct notes *
+notes_of(const struct client *c)
+{
+	return c->mine;
+}
+
+static const char *
+full_jid(unsigned user, unsigned resource)
+{
+	static char full[4][64];
+	static unsigned turn;
+	char *out = full[turn++ % 4];
+
+	snprintf(out, sizeof(full[0]), "%s@" WORLD_DOMAIN "/%s", users[user],
+	    resources[resource]);
+	return out;
+}
+
+/* A session of that address that its client can use. */
+static struct client *
+bound_client(struct run *r, unsigned node, unsigned user, unsigned resource)
+{
+	struct client *c = world_client(r->w, node, full_jid(user, resource));
+
+	return c == NULL || c->bound == 0 ? NULL : c;
+}
+
+/* ---- what clients do --------------------------------------------------- */
+
+static void
+presence_text(struct run *r, struct client *c, unsigned kind, char out[128])
+{
+	struct notes *n = notes_of(c);
+
+	n->taking = 0;
+	n->negative = kind == 1;
+	if (kind == 2) {
+		n->status = 0;
+		n->showing = 0;
+		snprintf(out, 128, "<presence type='unavailable'/>");
+		return;
+	}
+	if (n->status == 0)
+		n->first = r->statuses + 1;
+	n->status = ++r->statuses;
+	snprintf(out, 128,
+	    "<presence><status>s%u</status><priority>%d</priority></presence>",
+	    n->status, n->negative ? -1 : 0);
+}
+
+static bool
+take_login(struct run *r, const struct step *s)
+{
+	const char *full = full_jid(s->b, s->c);
+	char text[128];
+	struct client *c;
+
+	if (!r->w->nodes[s->a].alive || world_client(r->w, s->a, full) != NULL)
+		return false;
+	c = world_login(r->w, s->a, full);
+	c->mine = xcalloc(1, sizeof(struct notes));
+	notes_of(c)->node = s->a;
+	notes_of(c)->user = s->b;
+	presence_text(r, c, 0, text);
+	c->greeting = xstrdup(text);
+	return true;
+}
+
+static bool
+take_logout(struct run *r, const struct step *s)
+{
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+
+	if (c == NULL)
+		return false;
+	client_leave(c);
+	return true;
+}
+
+static bool
+take_presence(struct run *r, const struct step *s)
+{
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+	char text[128];
+
+	if (c == NULL)
+		return false;
+	presence_text(r, c, s->d, text);
+	client_say(c, text);
+	return true;
+}
+
+/* d: user; e: resource + 1, or 0 for the bare address; f: an IQ. */
+static bool
+take_send(struct run *r, const struct step *s)
+{
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+	struct sent *m = &r->messages[r->message_count];
+	char text[256], *to = m->to;
+
+	if (c == NULL || r->message_count == MESSAGES_MAX)
+		return false;
+	m->sender = c;
+	m->sender_node = s->a;
+	m->user = s->d;
+	m->full = s->e != 0;
+	m->iq = s->f != 0;
+	m->clock = r->w->clock;
+	if (m->full)
+		snprintf(to, sizeof(m->to), "%s", full_jid(s->d, s->e - 1U));
+	else
+		snprintf(to, sizeof(m->to), "%s@" WORLD_DOMAIN, users[s->d]);
+	if (m->iq)
+		snprintf(text, sizeof(text),
+		    "<iq type='get' to='%s' id='m%u'><q xmlns='x'/></iq>", to,
+		    r->message_count);
+	else
+		snprintf(text, sizeof(text),
+		    "<message to='%s' type='chat' id='m%u'><body>b</body>"
+		    "</message>",
+		    to, r->message_count);
+	r->message_count++;
+	client_say(c, text);
+	return true;
+}
+
+/* An announcement, and a copy of a directory, arrive as one. */
+static bool
+is_part(int kind, bool mirror)
+{
+	if (mirror)
+		return kind > 0 && kind < 4;
+	return kind > UP_ANNOUNCE && kind <= UP_ANNOUNCED;
+}
+
+static bool
+take_arrival(struct world *w, const struct step *s)
+{
+	const struct world_node *n = &w->nodes[s->a];
+
+	if (s->op == OP_DOWN)
+		return world_down(w, s->a);
+	if (s->op == OP_ACK)
+		return world_ack(w, s->a);
+	if (s->op == OP_MIRROR) {
+		if (!world_mirror(w, s->a))
+			return false;
+		while (is_part(world_peek(n->mirror), true))
+			world_mirror(w, s->a);
+		return true;
+	}
+	if (!world_up(w, s->a))
+		return false;
+	while (is_part(world_peek(n->up), false))
+		world_up(w, s->a);
+	return true;
+}
+
+/* As many as b says. */
+static bool
+take_arrivals(struct world *w, const struct step *s)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < s->b && take_arrival(w, s); i++)
+		any = true;
+	return any;
+}
+
+static bool
+take(struct run *r, const struct step *s)
+{
+	struct world *w = r->w;
+
+	w->clock++;
+	switch ((enum op)s->op) {
+	case OP_UP:
+	case OP_DOWN:
+	case OP_MIRROR:
+	case OP_ACK:
+		return take_arrivals(w, s);
+	case OP_RUN:
+		return world_run(w);
+	case OP_COPY:
+		return world_copy(w, s->a);
+	case OP_COMMIT:
+		return world_commit(w);
+	case OP_LINK:
+		return world_link(w, s->a, s->b);
+	case OP_MIRROR_LINK:
+		return world_mirror_link(w, s->a, s->b);
+	case OP_LOGIN:
+		return take_login(r, s);
+	case OP_LOGOUT:
+		return take_logout(r, s);
+	case OP_SEND:
+		return take_send(r, s);
+	case OP_PRESENCE:
+		return take_presence(r, s);
+	case OP_TICK:
+		return world_tick(w, 100U * s->a);
+	case OP_RESET:
+		return world_unlink(w, s->a);
+	case OP_RESET_MIRROR:
+		return world_unmirror(w, s->a);
+	case OP_ELECT:
+		return s->a != s->b && world_elect(w, s->a, 1U << s->b, s->c);
+	case OP_CUT:
+		return s->a != s->b && world_cut(w, s->a, s->b);
+	case OP_HEAL:
+		return world_heal(w);
+	case OP_CRASH:
+		return world_crash(w, s->a);
+	case OP_RESTART:
+		return world_restart(w, s->a);
+	case OP_DEPOSE:
+		return world_depose(w, s->a);
+	case OP_DIRECT:
+	case OPS:
+		break;
+	}
+	return false;
+}
+
+/* ---- drawing ----------------------------------------------------------- */
+
+/* One of the queues that something lies in. */
+static bool
+draw_arrival(struct chance *c, const struct world *w, struct step *s)
+{
+	struct step busy[4 * WORLD_NODES];
+	unsigned count = 0;
+
+	for (uint8_t i = 0; i < w->count; i++) {
+		const struct world_node *n = &w->nodes[i];
+
+		if (world_waiting(n->up) > 0)
+			busy[count++] = (struct step){ .op = OP_UP, .a = i };
+		if (world_waiting(n->down) > 0)
+			busy[count++] = (struct step){ .op = OP_DOWN, .a = i };
+		if (world_waiting(n->mirror) > 0)
+			busy[count++] =
+			    (struct step){ .op = OP_MIRROR, .a = i };
+		if (world_waiting(n->acks) > 0)
+			busy[count++] = (struct step){ .op = OP_ACK, .a = i };
+	}
+	if (count == 0)
+		return false;
+	*s = busy[chance_below(c, count)];
+	s->b = chance_below(c, 2) == 0 ? 1 : (uint8_t)(1 + chance_below(c, 6));
+	return true;
+}
+
+/* A client that is bound, as node, user, resource. */
+static bool
+draw_client(struct chance *chance, struct run *r, struct step *s)
+{
+	struct client *c, *bound[64];
+	unsigned count = 0;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (c->node != NULL && c->bound != 0 && count < 64)
+			bound[count++] = c;
+	if (count == 0)
+		return false;
+	c = bound[chance_below(chance, count)];
+	s->a = (uint8_t)notes_of(c)->node;
+	s->b = (uint8_t)notes_of(c)->user;
+	s->c = (uint8_t)(strchr(c->full, '/')[1] - 'x');
+	return true;
+}
+
+static void
+draw_from_client(struct chance *c, struct run *r, struct step *s)
+{
+	if (!draw_client(c, r, s)) {
+		s->op = OP_COMMIT;
+		return;
+	}
+	s->op = chance_below(c, 4) == 0 ? OP_PRESENCE : OP_SEND;
+	if (s->op == OP_PRESENCE) {
+		s->d = (uint8_t)chance_below(c, 3);
+		return;
+	}
+	s->d = (uint8_t)chance_below(c, USERS);
+	s->e = (uint8_t)(chance_below(c, 2) * (1 + chance_below(c, RESOURCES)));
+	s->f = s->e != 0 && chance_below(c, 5) < 2;
+}
+
+/* One step that may be possible now. Arrivals are the most frequent, so that
+ * something gets done. The numbers are of 1000. */
+static struct step
+draw(struct chance *c, struct run *r)
+{
+	const struct world_node *leader = world_leader(r->w);
+	struct step s = { .a = (uint8_t)chance_below(c, NODES) };
+	unsigned kind = chance_below(c, 1000);
+
+	s.b = leader != NULL ? (uint8_t)leader->index : s.a;
+	if (kind < 10) {
+		s.op = OP_RUN;
+	} else if (kind < 550) {
+		s.op = OP_LINK;
+		draw_arrival(c, r->w, &s);
+	} else if (kind < 630) {
+		s.op = OP_COMMIT;
+	} else if (kind < 720) {
+		s.op = chance_below(c, 3) == 0 ? OP_MIRROR_LINK : OP_LINK;
+		if (r->w->electing >= 0)
+			s.op = OP_COPY;
+	} else if (kind < 770) {
+		s.op = OP_LOGIN;
+		s.b = (uint8_t)chance_below(c, USERS);
+		s.c = (uint8_t)chance_below(c, RESOURCES);
+	} else if (kind < 870) {
+		draw_from_client(c, r, &s);
+	} else if (kind < 885) {
+		s.op = draw_client(c, r, &s) ? OP_LOGOUT : OP_COMMIT;
+	} else if (kind < 920) {
+		s.op = OP_TICK;
+		s.a = chance_below(c, 3) == 0 ? 2 : 10;
+	} else if (kind < 940) {
+		s.op = chance_below(c, 2) == 0 ? OP_RESET : OP_RESET_MIRROR;
+	} else if (kind < 957 || (leader == NULL && kind < 982)) {
+		s.op = OP_ELECT;
+		s.b = (uint8_t)chance_below(c, NODES);
+		s.c = (uint8_t)chance_below(c, 4);
+	} else if (kind < 967) {
+		s.op = OP_CUT;
+		s.b = (uint8_t)chance_below(c, NODES);
+	} else if (kind < 977) {
+		s.op = OP_HEAL;
+	} else if (kind < 985) {
+		s.op = OP_CRASH;
+	} else {
+		s.op = kind < 996 ? OP_RESTART : OP_DEPOSE;
+	}
+	return s;
+}
+
+/* Many schedules begin with some who are logged in already. */
+static struct step
+draw_calm(struct chance *c, unsigned i)
+{
+	if (i == 3)
+		return (struct step){ .op = OP_RUN };
+	return (struct step){ .op = OP_LOGIN,
+		.a = (uint8_t)chance_below(c, NODES),
+		.b = (uint8_t)(i % USERS),
+		.c = (uint8_t)chance_below(c, RESOURCES) };
+}
+
+/* ---- what clients have seen -------------------------------------------- */
+
+enum seen_kind { SEEN_MESSAGE, SEEN_ROW, SEEN_BOUNCE, SEEN_THERE, SEEN_GONE };
+
+struct seen {
+	enum seen_kind kind;
+	unsigned number; /* of a message; a status */
+	char from[64];
+};
+
+static bool
+attribute(const char *text, const char *name, char out[64])
+{
+	const char *at = strstr(text, name);
+	const char *end = strchr(text, '>');
+
+	out[0] = '\0';
+	if (at == NULL || at > end)
+		return false;
+	at += strlen(name);
+	snprintf(out, 64, "%.*s", (int)strcspn(at, "'"), at);
+	return true;
+}
+
+static bool
+seen_read(const struct got *g, struct seen *s)
+{
+	char type[64], id[64];
+	const char *status;
+
+	memset(s, 0, sizeof(*s));
+	attribute(g->text, " type='", type);
+	attribute(g->text, " from='", s->from);
+	if (str_starts(g->text, "<presence")) {
+		status = strstr(g->text, "<status>s");
+		s->kind =
+		    strcmp(type, "unavailable") == 0 ? SEEN_GONE : SEEN_THERE;
+		s->number = status == NULL ? 0 : (unsigned)atoi(status + 9);
+		return true;
+	}
+	if (!attribute(g->text, " id='m", id))
+		return false;
+	s->number = (unsigned)atoi(id);
+	s->kind = SEEN_MESSAGE;
+	if (strcmp(type, "error") == 0)
+		s->kind = SEEN_BOUNCE;
+	else if (strstr(g->text, "<delay ") != NULL)
+		s->kind = SEEN_ROW;
+	return true;
+}
+
+/* How often the client saw this of that message. */
+static unsigned
+seen_count(const struct client *c, enum seen_kind kind, unsigned number)
+{
+	const struct got *g;
+	struct seen s;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(g, &c->got, next)
+		if (seen_read(g, &s) && s.kind == kind && s.number == number)
+			count++;
+	return count;
+}
+
+/* Its own presence tells a client since when it counts. */
+static void
+note_echo(struct client *c, const struct seen *s, uint64_t clock)
+{
+	struct notes *n = notes_of(c);
+
+	if (s->kind != SEEN_THERE || strcmp(s->from, c->full) != 0)
+		return;
+	if (n->showing == 0 && n->status != 0 && s->number >= n->first)
+		n->showing = clock;
+	if (s->number == n->status && !n->negative)
+		n->taking = clock;
+}
+
+/* Reads what came since the last step, and marks what came while the client
+ * was taking messages to its bare address. */
+static void
+note_echoes(struct run *r)
+{
+	struct client *c;
+	struct seen s;
+	struct got *g;
+
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		g = TAILQ_LAST(&c->got, got_list);
+		while (g != NULL && !g->read)
+			g = TAILQ_PREV(g, got_list, next);
+		g = g == NULL ? TAILQ_FIRST(&c->got) : TAILQ_NEXT(g, next);
+		for (; g != NULL; g = TAILQ_NEXT(g, next)) {
+			g->read = true;
+			g->marked = notes_of(c)->taking != 0;
+			if (seen_read(g, &s))
+				note_echo(c, &s, g->clock);
+		}
+	}
+}
+
+/* ---- checks ------------------------------------------------------------ */
+
+/* Whether a session of this user was on a node that failed: order and "not
+ * both" are then not promised. */
+static bool
+is_touched(const struct run *r, unsigned user)
+{
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (notes_of(c)->user == user &&
+		    r->w->nodes[notes_of(c)->node].failed)
+			return true;
+	return false;
+}
+
+static void
+check_twice(struct run *r, const struct client *c)
+{
+	for (unsigned m = 0; m < r->message_count; m++)
+		if (seen_count(c, SEEN_MESSAGE, m) +
+			    seen_count(c, SEEN_ROW, m) +
+			    seen_count(c, SEEN_BOUNCE, m) >
+			1 &&
+		    r->messages[m].sender != c)
+			say(r, "twice: m%u to %s", m, c->full);
+}
+
+/*
+ * Whether the second came too late. What was stored may come after what went to
+ * the full address of a session that took no stored messages then (rule 7).
+ */
+static bool
+is_late(const struct run *r, const struct got *g, const struct got *h)
+{
+	struct seen s, t;
+
+	if (!seen_read(g, &s) || s.kind > SEEN_ROW || !seen_read(h, &t) ||
+	    t.kind > SEEN_ROW || r->messages[s.number].iq ||
+	    r->messages[t.number].iq)
+		return false;
+	return t.number < s.number &&
+	    r->messages[t.number].sender == r->messages[s.number].sender &&
+	    (g->marked || t.kind != SEEN_ROW);
+}
+
+static void
+check_order(struct run *r, const struct client *c)
+{
+	const struct got *g, *h;
+
+	if (r->w->nodes[notes_of(c)->node].failed ||
+	    is_touched(r, notes_of(c)->user))
+		return;
+	TAILQ_FOREACH(g, &c->got, next)
+		for (h = TAILQ_NEXT(g, next); h != NULL;
+		     h = TAILQ_NEXT(h, next))
+			if (is_late(r, g, h))
+				say(r, "out of order: %s: first %s, then %s",
+				    c->full, g->text, h->text);
+}
+
+/* Whether the session with this address is there and available at the end. */
+static const struct client *
+shown_now(const struct run *r, const char *full)
+{
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (c->node != NULL && c->bound != 0 &&
+		    strcmp(c->full, full) == 0 && notes_of(c)->status != 0)
+			return c;
+	return NULL;
+}
+
+/* What the client was last told of an address, since it is available: before,
+ * nobody had to tell it anything. */
+static bool
+last_word(const struct client *c, const char *full, struct seen *last)
+{
+	const struct got *g;
+	struct seen s;
+	bool any = false;
+
+	TAILQ_FOREACH(g, &c->got, next) {
+		if (g->clock < notes_of(c)->showing || !seen_read(g, &s) ||
+		    s.kind < SEEN_THERE || strcmp(s.from, full) != 0)
+			continue;
+		*last = s;
+		any = true;
+	}
+	return any;
+}
+
+static void
+check_presence(struct run *r, const struct client *c)
+{
+	const struct client *other;
+	struct seen last = { 0 };
+	const char *full;
+	bool told;
+
+	if (c->node == NULL || notes_of(c)->status == 0 || r->w->lost_directory)
+		return;
+	for (unsigned i = 0; i < USERS * 3; i++) {
+		full = full_jid(i / 3, i % 3);
+		told = last_word(c, full, &last);
+		other = shown_now(r, full);
+		if (other == NULL && told && last.kind == SEEN_THERE)
+			say(r, "wrong last word: %s thinks %s is there",
+			    c->full, full);
+		if (other != NULL && !told)
+			say(r, "wrong last word: %s never heard of %s", c->full,
+			    full);
+		if (other != NULL && told &&
+		    (last.kind != SEEN_THERE ||
+			last.number != notes_of(other)->status))
+			say(r, "wrong last word: %s of %s: %s s%u, not s%u",
+			    c->full, full,
+			    last.kind == SEEN_GONE ? "gone" : "there",
+			    last.number, notes_of(other)->status);
+	}
+}
+
+/* Nobody is told twice of the same end. */
+static void
+check_gone(struct run *r, const struct client *c)
+{
+	const struct got *g, *h;
+
+	TAILQ_FOREACH(g, &c->got, next)
+		for (h = TAILQ_NEXT(g, next);
+		     g->key.kind == DKEY_GONE && h != NULL;
+		     h = TAILQ_NEXT(h, next))
+			if (dkey_equal(&g->key, &h->key))
+				say(r, "told twice: %s: %s", c->full, g->text);
+}
+
+/*
+ * Rule 9: what was unfinished when a leader began may also have reached, on a
+ * node that announced late or was given up unheard, a session that had ended,
+ * or one that stood in for a full address.
+ */
+static bool
+is_late_taker(const struct run *r, const struct sent *m, const struct client *c)
+{
+	uint64_t late = r->w->nodes[notes_of(c)->node].late;
+
+	return m->clock < late &&
+	    ((c->ended != 0 && c->ended < late) ||
+		(m->full && strcmp(m->to, c->full) != 0));
+}
+
+/* How many fates it has had: one for its own address, one for the others, one
+ * for each time that it was stored, and one for an error. */
+static unsigned
+fates(const struct run *r, unsigned number)
+{
+	const struct sent *m = &r->messages[number];
+	unsigned exact = 0, others = 0, rows = 0;
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		if (is_late_taker(r, m, c))
+			continue;
+		rows += seen_count(c, SEEN_ROW, number);
+		if (seen_count(c, SEEN_MESSAGE, number) == 0)
+			continue;
+		exact += strcmp(m->to, c->full) == 0;
+		others += strcmp(m->to, c->full) != 0;
+	}
+	return exact + (others > 0) + rows +
+	    seen_count(m->sender, SEEN_BOUNCE, number);
+}
+
+static void
+check_came(struct run *r, unsigned number, bool stored)
+{
+	const struct sent *m = &r->messages[number];
+	const struct client *c;
+
+	if (m->full || stored)
+		return;
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (notes_of(c)->user == m->user && c->ended == 0 &&
+		    !r->w->nodes[notes_of(c)->node].failed &&
+		    notes_of(c)->taking != 0 &&
+		    notes_of(c)->taking < m->clock &&
+		    seen_count(c, SEEN_MESSAGE, number) == 0)
+			say(r, "never came: m%u to %s", number, c->full);
+}
+
+static void
+check_message(struct run *r, unsigned number)
+{
+	const struct sent *m = &r->messages[number];
+	unsigned live = 0, rows = 0, bounced;
+	const struct client *c;
+
+	if (r->w->nodes[m->sender_node].failed)
+		return;
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		live += seen_count(c, SEEN_MESSAGE, number) > 0;
+		rows += seen_count(c, SEEN_ROW, number);
+	}
+	bounced = seen_count(m->sender, SEEN_BOUNCE, number);
+	if (live + rows + bounced == 0 && !(m->iq && m->sender->ended != 0))
+		say(r, "silence: m%u", number);
+	if (!is_touched(r, m->user) && fates(r, number) > 1)
+		say(r, "more than one fate: m%u: live %u, rows %u, bounced %u",
+		    number, live, rows, bounced);
+	check_came(r, number, rows > 0);
+}
+
+static void
+check_rest(struct run *r)
+{
+	const struct world_node *leader = world_leader(r->w);
+	struct router_stats stats = router_stats(leader->router);
+	struct origin *origins;
+	size_t count;
+
+	if (stats.jobs != 0 || stats.deliveries != 0 || stats.rows != 0)
+		say(r, "never finishes: %zu jobs, %zu deliveries, %zu rows",
+		    stats.jobs, stats.deliveries, stats.rows);
+	for (unsigned i = 0; i < NODES; i++) {
+		const struct uplink *u = r->w->nodes[i].uplink;
+
+		if (u == NULL)
+			continue;
+		if (uplink_unacked(u) != 0)
+			say(r, "never acknowledged: %zu frames of node %u",
+			    uplink_unacked(u), i);
+		if (uplink_accepted(u) != 0)
+			say(r, "not forgotten: %zu deliveries by node %u",
+			    uplink_accepted(u), i);
+	}
+	count = store_origins(r->w->store, &origins);
+	free(origins);
+	if (count != 0)
+		say(r, "not forgotten: effects of %zu origins", count);
+	if (store_row_count(r->w->store) != 0)
+		say(r, "never handed out: %zu rows",
+		    store_row_count(r->w->store));
+}
+
+static void
+check_addresses(struct run *r)
+{
+	const struct client *a, *b;
+
+	TAILQ_FOREACH(a, &r->w->clients, next)
+		for (b = TAILQ_NEXT(a, next); b != NULL;
+		     b = TAILQ_NEXT(b, next))
+			if (a->node != NULL && b->node != NULL &&
+			    a->bound != 0 && b->bound != 0 &&
+			    strcmp(a->full, b->full) == 0)
+				say(r, "two sessions have %s", a->full);
+}
+
+static void
+check_all(struct run *r)
+{
+	const struct client *c;
+
+	if (r->w->problem[0] != '\0')
+		say(r, "%s", r->w->problem);
+	check_rest(r);
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		check_twice(r, c);
+		check_order(r, c);
+		check_presence(r, c);
+		check_gone(r, c);
+	}
+	for (unsigned m = 0; m < r->message_count; m++)
+		check_message(r, m);
+}
+
+/* ---- a run ------------------------------------------------------------- */
+
+static void
+drain(struct run *r)
+{
+	if (!world_run(r->w))
+		say(r, "does not come to rest");
+	note_echoes(r);
+}
+
+static unsigned
+alive_count(const struct world *w)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < NODES; i++)
+		count += w->nodes[i].alive;
+	return count;
+}
+
+static void
+elect_anybody(struct world *w)
+{
+	for (unsigned a = 0; a < NODES; a++)
+		for (unsigned b = 0; b < NODES; b++)
+			if (world_leader(w) == NULL)
+				world_elect(w, a, 1U << b, 0);
+}
+
+/* A session for each user that takes what is stored. */
+static void
+login_for_rows(struct run *r)
+{
+	uint8_t node = 0;
+
+	while (!r->w->nodes[node].alive)
+		node++;
+	for (uint8_t user = 0; user < USERS; user++)
+		take(r, &(struct step){ OP_LOGIN, node, user, 2, 0, 0, 0 });
+}
+
+/* The end of a run: everything heals, nothing new happens. */
+static void
+settle(struct run *r)
+{
+	world_heal(r->w);
+	for (unsigned i = 0; i < NODES; i++)
+		if (alive_count(r->w) < 2)
+			world_restart(r->w, i);
+	elect_anybody(r->w);
+	for (unsigned i = 0; i < 12; i++) {
+		drain(r);
+		world_tick(r->w, 1000);
+	}
+	drain(r);
+	login_for_rows(r);
+	for (unsigned i = 0; i < 4; i++) {
+		drain(r);
+		world_tick(r->w, 1000);
+	}
+	drain(r);
+}
+
+static void
+run_begin(struct run *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->w = world_new(NODES);
+	for (unsigned i = 0; i < USERS; i++)
+		world_account(r->w, users[i]);
+	world_befriend(r->w, users[0], users[1]);
+}
+
+static void
+run_end(struct run *r)
+{
+	struct client *c;
+
+	settle(r);
+	check_all(r);
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		free(c->mine);
+		c->mine = NULL;
+	}
+	world_free(r->w);
+}
+
+static bool
+run_step(struct run *r, const struct step *s)
+{
+	bool taken = take(r, s);
+
+	note_echoes(r);
+	if (taken && (s->op == OP_DOWN || s->op == OP_TICK))
+		check_addresses(r);
+	return taken;
+}
+
+/* Plays steps; leaves in `said` what was wrong, or "". */
+static void
+play(const struct step *steps, unsigned count, char said[512])
+{
+	struct run r;
+
+	run_begin(&r);
+	for (unsigned i = 0; i < count; i++)
+		run_step(&r, &steps[i]);
+	run_end(&r);
+	memcpy(said, r.said, 512);
+}
+
+/* Draws a schedule and plays it; returns the steps that could be taken. */
+static unsigned
+make(uint64_t seed, struct step steps[STEPS_MAX], char said[512])
+{
+	static const unsigned lengths[] = { 30, 60, 120, 200, 400 };
+	struct chance c = { seed * 0x2545f4914f6cdd1dULL + 1 };
+	unsigned length = lengths[chance_below(&c, 5)], count = 0;
+	unsigned calm = chance_below(&c, 3) == 0 ? 0 : 4;
+	struct run r;
+
+	run_begin(&r);
+	for (unsigned i = 0; i < length; i++) {
+		steps[count] = i < calm ? draw_calm(&c, i) : draw(&c, &r);
+		if (run_step(&r, &steps[count]))
+			count++;
+	}
+	run_end(&r);
+	memcpy(said, r.said, 512);
+	return count;
+}
+
+/* ---- a failing schedule ------------------------------------------------ */
+
+/* The kind of a problem: up to its colon. */
+static bool
+is_same(const char *a, const char *b)
+{
+	size_t len = strcspn(a, ":");
+
+	return *b != '\0' && strncmp(a, b, len) == 0;
+}
+
+/* Drops steps as long as it fails in the same way. */
+static unsigned
+shrink(struct step *steps, unsigned count, const char *problem)
+{
+	struct step less[STEPS_MAX];
+	char said[512];
+
+	for (unsigned size = count / 2; size > 0; size /= 2)
+		for (unsigned at = 0; at + size <= count;) {
+			memcpy(less, steps, at * sizeof(*steps));
+			memcpy(less + at, steps + at + size,
+			    (count - at - size) * sizeof(*steps));
+			play(less, count - size, said);
+			if (!is_same(problem, said)) {
+				at += size;
+				continue;
+			}
+			count -= size;
+			memcpy(steps, less, count * sizeof(*steps));
+		}
+	return count;
+}
+
+static void
+show(uint64_t seed, struct step *steps, unsigned count, const char *problem)
+{
+	char said[512];
+
+	fprintf(stderr, "ROUTER_SEED=%llu: %s (%u steps)\n",
+	    (unsigned long long)seed, problem, count);
+	if (getenv("ROUTER_SEED") == NULL)
+		return;
+	count = shrink(steps, count, problem);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(stderr, "  %-12s %u %u %u %u %u %u\n",
+		    op_names[steps[i].op], steps[i].a, steps[i].b, steps[i].c,
+		    steps[i].d, steps[i].e, steps[i].f);
+	if (getenv("ROUTER_TRACE") != NULL)
+		log_init("router", LOG_LEVEL_DEBUG, 1);
+	play(steps, count, said);
+	fprintf(stderr, "%s\n", said);
+}
+
+static void
+any_schedule_keeps_the_promises(void **state)
+{
+	const char *one = getenv("ROUTER_SEED"), *many = getenv("ROUTER_SEEDS");
+	uint64_t first = one == NULL ? 0 : strtoull(one, NULL, 10);
+	uint64_t count = many == NULL ? SEEDS : strtoull(many, NULL, 10);
+	struct step steps[STEPS_MAX];
+	char said[512];
+	unsigned failed = 0, made;
+
+	(void)state;
+	if (one != NULL)
+		count = 1;
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		made = make(seed, steps, said);
+		if (said[0] == '\0')
+			continue;
+		show(seed, steps, made, said);
+		failed++;
+	}
+	assert_int_equal(failed, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_schedule_keeps_the_promises),
+	};
+
+	log_init("test", LOG_LEVEL_ERR, 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
