@@ -712,12 +712,15 @@ check_presence(struct run *r, const struct client *c)
 	}
 }
 
-/* Nobody is told twice of the same end. */
+/* Nobody is told twice of the same end; unless those who knew of it, a
+ * majority, are lost. */
 static void
 check_gone(struct run *r, const struct client *c)
 {
 	const struct got *g, *h;
 
+	if (r->w->lost_directory)
+		return;
 	TAILQ_FOREACH(g, &c->got, next)
 		for (h = TAILQ_NEXT(g, next);
 		     g->key.kind == DKEY_GONE && h != NULL;

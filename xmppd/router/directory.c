@@ -151,6 +151,7 @@ entry_encode(struct buf *b, const struct entry *e)
 		buf_add_text(b, NULL);
 	else
 		buf_add_block(b, e->presence->data, e->presence->len);
+	buf_add_u64(b, e->newest);
 	buf_add_u64(b, e->initial);
 	buf_add_u64(b, e->leaving);
 	buf_add_u32(b, (uint32_t)e->directed_count);
@@ -194,6 +195,7 @@ entry_decode(struct cursor *c)
 	e->kind = cursor_u8(c);
 	e->full = cursor_dup_text(c);
 	presence = text_read(c);
+	e->newest = cursor_u64(c);
 	e->initial = cursor_u64(c);
 	e->leaving = cursor_u64(c);
 	directed_decode(c, e);
@@ -313,6 +315,7 @@ apply_presence(struct entry *e, struct cursor *c)
 	bytes_unref(e->presence);
 	e->presence = NULL;
 	e->leaving = 0;
+	e->newest = num;
 	if (presence.data == NULL) {
 		e->leaving = num;
 		return;

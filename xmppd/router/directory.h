@@ -38,6 +38,7 @@ struct entry {
 	uint8_t kind;           /* enum session_kind */
 	char *full;             /* full JID; a component's: its domain */
 	struct bytes *presence; /* newest broadcast; NULL: unavailable */
+	uint64_t newest;        /* the frame of the newest broadcast presence */
 	uint64_t initial;       /* the frame that made it available */
 	uint64_t leaving; /* the frame that made it unavailable, until all who
 			     had to know have been told; else 0 */

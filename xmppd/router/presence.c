@@ -363,17 +363,28 @@ presence_sender(struct router *r, const struct job *job)
 	return s == NULL || s->state != SESSION_BOUND ? NULL : s;
 }
 
+/* Whether there is nothing to be done: under an earlier leader a later one was
+ * begun (rule 6), or all were told that it is unavailable; or it is. */
+static bool
+broadcast_was_done(const struct job *job, const struct entry *e)
+{
+	if (job->f.num != e->newest)
+		return job->f.num < e->newest ||
+		    (job->f.type == TYPE_UNAVAILABLE && e->presence == NULL &&
+			e->directed_count == 0);
+	return job->f.type == TYPE_UNAVAILABLE && e->leaving == 0;
+}
+
+/* Returns true if that is all. */
 static bool
 broadcast_begin(struct router *r, struct job *job, struct login *s)
 {
 	struct text presence = job->f.payload;
 
-	if (job->f.type == TYPE_UNAVAILABLE) {
+	if (broadcast_was_done(job, s->entry))
+		return true;
+	if (job->f.type == TYPE_UNAVAILABLE)
 		presence.data = NULL;
-		if (s->entry->presence == NULL && s->entry->leaving == 0 &&
-		    s->entry->directed_count == 0)
-			return true;
-	}
 	directory_presence(
 	    r->directory, &r->out, &s->sid, presence, job->f.num);
 	job->seq = mirror_event(r);
@@ -436,8 +447,9 @@ broadcast_step(struct router *r, struct job *job)
 {
 	struct login *s = presence_sender(r, job);
 
-	if (s == NULL && job->stage < P_TOLD)
-		return true;
+	if (s == NULL)
+		return job->stage < P_TOLD ||
+		    (job->pending == 0 && broadcast_over(r, job));
 	if (job->stage == P_BEGIN && broadcast_begin(r, job, s))
 		return true;
 	if (job->stage == P_MIRROR) {
