@@ -654,6 +654,17 @@ def test_disable_closes_streams(server):
     client(server, "ann").close()
 
 
+def test_shutdown_closes_streams(server):
+    """4.9.3.21: "The server is being shut down"."""
+    ann = client(server, "ann")
+    server.process.terminate()
+    ann.expect_error("system-shutdown")
+    check(server.stop() == 0, "did not end well")
+    server.start()
+    wait_for("open ports", server.is_open)
+    client(server, "ann").close()
+
+
 # ---- clients that nobody here wrote ---------------------------------------
 
 

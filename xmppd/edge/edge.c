@@ -244,12 +244,8 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 void
 edge_free(struct edge *e)
 {
-	struct session_list *lists[] = { &e->logins, &e->sessions, &e->ending };
-	struct session *s;
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		while ((s = TAILQ_FIRST(lists[i])) != NULL)
-			session_abort(s, "the edge ends");
+	uplink_down(e->uplink);
+	close_all(e, STREAM_SYSTEM_SHUTDOWN, NULL);
 	reap_cb(-1, 0, e);
 	event_free(e->tick);
 	event_free(e->reap);

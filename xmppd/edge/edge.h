@@ -55,7 +55,9 @@ struct edge_env {
 
 struct edge *edge_new(struct event_base *base, const struct edge_config *cfg,
     const struct edge_env *env);
-void edge_free(struct edge *e); /* closes everything at once */
+/* Closes the streams ("system-shutdown"), as far as their sockets take the
+ * words at once. Tells the router nothing. */
+void edge_free(struct edge *e);
 
 /* Service on or off (`xmpp enable`, `disable`). Off, as at first: what runs is
  * closed with `condition` ("system-shutdown") and nothing new is taken. */

@@ -305,6 +305,7 @@ final_check(struct scram *s, const char *without_proof, const char *proof_text,
 	struct buf auth = { 0 };
 	size_t len = 0;
 	uint8_t *proof = crypto_unbase64(proof_text, &len);
+	bool same_binding, same_nonce;
 	int rc = RES_INVALID;
 
 	if (bound == NULL || nonce == NULL || proof == NULL ||
@@ -314,9 +315,9 @@ final_check(struct scram *s, const char *without_proof, const char *proof_text,
 	    &auth, "%s,%s,%s", s->first_bare, s->server_first, without_proof);
 	rc = RES_DENIED;
 	/* All three, whatever the first says: no time tells them apart. */
-	if (binding_is_right(s, bound, binding) &
-	    crypto_equal_str(nonce, s->nonce) &
-	    proof_is_right(s, &auth, proof)) {
+	same_binding = binding_is_right(s, bound, binding);
+	same_nonce = crypto_equal_str(nonce, s->nonce);
+	if (proof_is_right(s, &auth, proof) && same_nonce && same_binding) {
 		verifier_write(s, &auth, out);
 		rc = RES_OK;
 	}
