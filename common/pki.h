@@ -190,8 +190,11 @@ int pki_verify(
 struct pki_peer {
 	struct x509_st *cert;
 	const struct pki_certs *sent; /* the rest of what it sent; or NULL */
-	const char *domain;
-	const char *host, *address; /* either is enough; NULL if not known */
+	const char *domain;           /* NULL: only what is listed counts */
+	/* Either is enough, NULL is none. A host without a dot counts as one
+	 * within the domain, too. */
+	const char *host, *address;
+	bool unknown; /* who it is comes later: any host will do */
 };
 
 int pki_trust_peer(const struct pki_certs *trust, const struct pki_peer *peer,

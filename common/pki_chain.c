@@ -141,6 +141,24 @@ pki_verify(const struct pki_verify *how, struct x509_st *leaf, struct error *e)
 	return rc;
 }
 
+static bool
+names_peer(const struct pki_peer *peer)
+{
+	char *full;
+	bool yes = peer->unknown;
+
+	if (!yes && peer->host != NULL)
+		yes = pki_covers_host(peer->cert, peer->host);
+	if (!yes && peer->address != NULL)
+		yes = pki_covers_host(peer->cert, peer->address);
+	if (yes || peer->host == NULL || strchr(peer->host, '.') != NULL)
+		return yes;
+	xasprintf(&full, "%s.%s", peer->host, peer->domain);
+	yes = pki_covers_host(peer->cert, full);
+	free(full);
+	return yes;
+}
+
 int
 pki_trust_peer(
     const struct pki_certs *trust, const struct pki_peer *peer, struct error *e)
@@ -162,12 +180,14 @@ pki_trust_peer(
 		free(subject);
 		return RES_DENIED;
 	}
+	if (peer->domain == NULL)
+		return error_set(e, RES_DENIED,
+		    "certificate is not in the cluster trust bundle itself, "
+		    "and no domain is set that it could name");
 	if (!pki_covers_domain(peer->cert, peer->domain))
 		return error_set(e, RES_DENIED,
 		    "certificate does not name the domain %s", peer->domain);
-	if ((peer->host != NULL && pki_covers_host(peer->cert, peer->host)) ||
-	    (peer->address != NULL &&
-		pki_covers_host(peer->cert, peer->address)))
+	if (names_peer(peer))
 		return 0;
 	return error_set(e, RES_DENIED, "certificate does not name the peer %s",
 	    peer->host != NULL          ? peer->host

@@ -487,6 +487,22 @@ certs_ask_members(struct certs_change *c)
 		certs_finish(c);
 }
 
+/* "10.1.1.1:5222", "[2001:db8::1]:5222" -> the address alone. */
+static void
+drop_port(char *address)
+{
+	char *port = strrchr(address, ':');
+	size_t len;
+
+	if (port != NULL)
+		*port = '\0';
+	len = strlen(address);
+	if (len < 2 || address[0] != '[' || address[len - 1] != ']')
+		return;
+	memmove(address, address + 1, len - 2);
+	address[len - 2] = '\0';
+}
+
 static void
 trust_judge(struct node *n, struct cursor *c, struct buf *answer)
 {
@@ -502,8 +518,8 @@ trust_judge(struct node *n, struct cursor *c, struct buf *answer)
 	struct error e = { 0 };
 	int rc = RES_INVALID;
 
-	if (address != NULL && strrchr(address, ':') != NULL)
-		*strrchr(address, ':') = '\0';
+	if (address != NULL)
+		drop_port(address);
 	if (cursor_ok(c) && trust != NULL &&
 	    pki_read_certs(&file, &sent, &e) == RES_OK &&
 	    pki_read_certs(&bundle, &trusted, &e) == RES_OK) {

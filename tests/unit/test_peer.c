@@ -57,6 +57,47 @@ assert_says(const char *text, const char *part)
 		fail_msg("\"%s\" doesn't say \"%s\"", text, part);
 }
 
+struct sending {
+	char path[160];
+	uint8_t sha256[32];
+	size_t len;
+	char *data;
+	unsigned done;
+	int code;
+};
+
+static void
+sent(void *arg, int code)
+{
+	struct sending *s = arg;
+
+	s->done++;
+	s->code = code;
+}
+
+static void
+make_file(struct peer_world *w, struct sending *s, size_t len)
+{
+	memset(s, 0, sizeof(*s));
+	s->len = len;
+	s->data = xmalloc(len);
+	crypto_random(s->data, len);
+	crypto_sha256(s->data, len, s->sha256);
+	snprintf(s->path, sizeof(s->path), "%s/state", w->dir);
+	assert_int_equal(file_write(s->path, s->data, len, 0600), 0);
+}
+
+static void
+assert_arrived(const struct peer_world_node *n, const struct sending *s)
+{
+	size_t len;
+	char *data = file_read(n->copy_path, s->len + 1, &len);
+
+	assert_int_equal(len, s->len);
+	assert_memory_equal(data, s->data, len);
+	free(data);
+}
+
 /* ---- the ordinary -------------------------------------------------------- */
 
 static void
@@ -342,6 +383,29 @@ a_certificate_decides(void **state)
 	}
 }
 
+/* It learns why, as soon as the handshake is done. */
+static void
+who_is_not_trusted_may_not_even_speak(void **state)
+{
+	struct peer_world *w = *state;
+	struct certs_spec spec = { .cn = "outsider" };
+	struct peer_raw raw;
+	struct peer_hello h;
+
+	peer_world_join_all(w);
+	peer_raw_open(&raw, w, 1, certs_make(&spec));
+	assert_int_equal(peer_raw_answer(&raw, &h), RES_OK);
+	assert_int_equal(h.verdict, PEER_REFUSED_CERTIFICATE);
+	assert_says(h.text, "trust bundle");
+	peer_raw_await_closed(&raw);
+	peer_raw_close(&raw);
+	assert_says(peer_world_trouble(w, 1, 0), "CN=outsider");
+	/* Without a certificate there isn't even a handshake. */
+	peer_raw_open(&raw, w, 1, NULL);
+	assert_int_equal(peer_raw_answer(&raw, &h), RES_UNREACHABLE);
+	peer_raw_close(&raw);
+}
+
 static void
 a_new_certificate_counts_for_new_handshakes(void **state)
 {
@@ -427,6 +491,7 @@ who_was_removed_is_told_and_who_is_not_known_yet_waits(void **state)
 {
 	struct peer_world *w = *state;
 	struct peer_world_node *c = &w->nodes[2];
+	struct sending s;
 
 	peer_world_join_all(w);
 	/* Node 1 has never heard of node 3. */
@@ -438,6 +503,18 @@ who_was_removed_is_told_and_who_is_not_known_yet_waits(void **state)
 	assert_int_equal(w->code, RES_DENIED);
 	assert_says(w->why, "not known here yet");
 	assert_int_equal(c->refusals, 0);
+	/* But as a leader it would be who brings that news. */
+	peers_want(c->peers, 1, PEER_LINK, true);
+	peers_want(c->peers, 1, PEER_RAFT, true);
+	peer_world_await(w, &w->nodes[0].rafts, 1);
+	peer_world_await(w, &c->rafts, 1);
+	assert_int_equal(c->ups[PEER_LINK], 0);
+	make_file(w, &s, 1000);
+	peers_send_copy(c->peers, 1, s.path, 7, s.sha256, sent, &s);
+	peer_world_await(w, &s.done, 1);
+	assert_int_equal(s.code, RES_OK);
+	assert_arrived(&w->nodes[0], &s);
+	free(s.data);
 	/* Node 2 has, and has it no more. */
 	peer_world_members(w, 1, 3);
 	peer_world_await(w, &c->refusals, 1);
@@ -494,47 +571,6 @@ a_request_to_an_address_fails_with_its_reason(void **state)
 }
 
 /* ---- copies -------------------------------------------------------------- */
-
-struct sending {
-	char path[160];
-	uint8_t sha256[32];
-	size_t len;
-	char *data;
-	unsigned done;
-	int code;
-};
-
-static void
-sent(void *arg, int code)
-{
-	struct sending *s = arg;
-
-	s->done++;
-	s->code = code;
-}
-
-static void
-make_file(struct peer_world *w, struct sending *s, size_t len)
-{
-	memset(s, 0, sizeof(*s));
-	s->len = len;
-	s->data = xmalloc(len);
-	crypto_random(s->data, len);
-	crypto_sha256(s->data, len, s->sha256);
-	snprintf(s->path, sizeof(s->path), "%s/state", w->dir);
-	assert_int_equal(file_write(s->path, s->data, len, 0600), 0);
-}
-
-static void
-assert_arrived(const struct peer_world_node *n, const struct sending *s)
-{
-	size_t len;
-	char *data = file_read(n->copy_path, s->len + 1, &len);
-
-	assert_int_equal(len, s->len);
-	assert_memory_equal(data, s->data, len);
-	free(data);
-}
 
 static void
 a_copy_arrives_whole(void **state)
@@ -683,6 +719,28 @@ a_changed_hello_opens_nothing(void **state)
 	assert_int_equal(w->nodes[1].ups[PEER_LINK], 0);
 }
 
+/* The Raft thread must get all that follows the hello, so nothing may follow it
+ * before the other side has spoken. */
+static void
+nothing_is_said_with_a_raft_hello(void **state)
+{
+	struct peer_world *w = *state;
+	struct buf frame = { 0 };
+	struct peer_raw raw;
+	struct peer_hello h;
+
+	peer_world_join_all(w);
+	peer_raw_open(&raw, w, 1, w->nodes[0].who);
+	peer_raw_hello(&raw, &h, 0, 1, PEER_RAFT);
+	peer_raw_say(&raw, &h, 0, &frame);
+	buf_add(&frame, "\0\0\0\1x", 5);
+	peer_raw_write(&raw, frame.data, frame.len);
+	peer_raw_await_closed(&raw);
+	assert_int_equal(w->nodes[1].rafts, 0);
+	peer_raw_close(&raw);
+	buf_clear(&frame);
+}
+
 /* However it is cut into pieces; and if the rest never comes, it ends. */
 static void
 a_hello_in_pieces_is_whole(void **state)
@@ -724,6 +782,7 @@ main(void)
 		T(who_does_not_answer_times_out),
 		T(a_raft_connection_is_given_away),
 		T(a_certificate_decides),
+		T(who_is_not_trusted_may_not_even_speak),
 		T(a_new_certificate_counts_for_new_handshakes),
 		T(members_of_another_cluster_are_refused),
 		T(a_wrong_member_key_is_refused),
@@ -737,6 +796,7 @@ main(void)
 		T(malformed_bytes_end_only_their_connection),
 		T(a_changed_hello_opens_nothing),
 		T(a_hello_in_pieces_is_whole),
+		T(nothing_is_said_with_a_raft_hello),
 	};
 
 	log_set_level(getenv("DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR);

@@ -451,8 +451,11 @@ trust(const struct certs_who *in, const struct certs_who *who,
     const struct certs_who *sent, const char *host, struct error *e)
 {
 	struct pki_certs bundle = { 0 }, rest = { 0 };
-	struct pki_peer peer = { who->cert, &rest, "tptac9.com", host,
-		"10.0.0.1" };
+	struct pki_peer peer = { .cert = who->cert,
+		.sent = &rest,
+		.domain = "tptac9.com",
+		.host = host,
+		.address = "10.0.0.1" };
 	int rc;
 
 	pki_certs_add(&bundle, in->cert);
@@ -502,6 +505,36 @@ trusts_a_chain_that_names_domain_and_host(void **state)
 	    "bundle, nor issued by one that is: issuer \"CN=Root\" missing");
 	assert_int_equal(
 	    trust(root, leaf, NULL, "cb1.tptac9.com", &e), RES_DENIED);
+	/* The host name alone, as systems often have it. */
+	assert_int_equal(trust(root, leaf, inter, "cb1", &e), 0);
+	assert_int_equal(trust(root, leaf, inter, "cb2", &e), RES_DENIED);
+	assert_int_equal(trust(root, leaf, inter, "cb1.", &e), RES_DENIED);
+}
+
+static void
+trusts_a_chain_of_whom_is_not_known_yet(void **state)
+{
+	struct pki_certs bundle = { 0 }, rest = { 0 };
+	struct pki_peer peer = { .cert = leaf->cert,
+		.sent = &rest,
+		.domain = "tptac9.com",
+		.unknown = true };
+	struct error e;
+
+	(void)state;
+	pki_certs_add(&bundle, root->cert);
+	pki_certs_add(&rest, inter->cert);
+	assert_int_equal(pki_trust_peer(&bundle, &peer, &e), 0);
+	peer.domain = "example.com";
+	assert_int_equal(pki_trust_peer(&bundle, &peer, &e), RES_DENIED);
+	peer.domain = NULL;
+	assert_int_equal(pki_trust_peer(&bundle, &peer, &e), RES_DENIED);
+	assert_non_null(strstr(e.text, "no domain is set"));
+	/* A listed one needs no domain. */
+	pki_certs_add(&bundle, leaf->cert);
+	assert_int_equal(pki_trust_peer(&bundle, &peer, &e), 0);
+	pki_certs_clear(&bundle);
+	pki_certs_clear(&rest);
 }
 
 static void
@@ -555,6 +588,7 @@ main(void)
 		cmocka_unit_test(
 		    trusts_a_listed_certificate_whatever_its_names),
 		cmocka_unit_test(trusts_a_chain_that_names_domain_and_host),
+		cmocka_unit_test(trusts_a_chain_of_whom_is_not_known_yet),
 		cmocka_unit_test(checks_a_trust_bundle),
 	};
 

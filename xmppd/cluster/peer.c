@@ -431,7 +431,7 @@ set_self(struct peers *p, const struct peers_self *self)
 	p->dir = dir;
 	p->self.domain = p->domain;
 	p->self.dir = p->dir;
-	p->known = p->domain != NULL;
+	p->known = true;
 	if (moved)
 		peer_copy_set_dir(p);
 }
@@ -444,8 +444,8 @@ line_is_valid(const struct peers *p, const struct peer_line *l)
 
 	if (l->node == 0)
 		return true;
-	if (peer == NULL)
-		return false;
+	if (peer == NULL) /* not yet, or not any more */
+		return l->node > p->newest_id;
 	if (l->state == LINE_UP && peer_boot_is_old(l->boot, peer->member.boot))
 		return false;
 	return !l->dialled || strcmp(l->address, peer->member.address) == 0;

@@ -68,9 +68,19 @@ TAILQ_HEAD(peer_list, peer);
 /* Who was refused and is no member: the newest few. */
 #define PEER_STRANGERS 16
 
+/* A certificate whose dates were complained of. */
+struct peer_warned {
+	char fingerprint[65];
+	int64_t day;
+};
+#define PEER_WARNED 32
+
 struct peer_tls {
 	struct ssl_ctx_st *server, *client;
 	struct pki_certs trust;
+	uint8_t digest[32];                     /* of what was set */
+	struct peer_warned warned[PEER_WARNED]; /* a ring */
+	size_t warned_next;
 };
 
 struct peers {
@@ -133,7 +143,8 @@ int peer_tls_set(struct peer_tls *t, const char *key, const char *chain,
 void peer_tls_clear(struct peer_tls *t);
 struct ssl_st *peer_tls_client(struct peer_tls *t);
 
-/* Who a certificate should name; NULL where that isn't known. */
+/* Who a certificate should name: host or address. Without either who it is
+ * comes later, and only the domain counts. */
 struct peer_names {
 	const char *domain, *host, *ip;
 };
@@ -141,8 +152,8 @@ struct peer_names {
 /* Whether the other side of a finished handshake is to be trusted. */
 int peer_tls_check(const struct peer_tls *t, struct ssl_st *ssl,
     const struct peer_names *names, struct error *e);
-/* A date is no reason to fall apart, but one to say something. */
-void peer_tls_warn(struct ssl_st *ssl, const char *who);
+/* A date is no reason to fall apart, but one to say something once a day. */
+void peer_tls_warn(struct peer_tls *t, struct ssl_st *ssl, const char *who);
 /* TLS 1.3, the cluster's ALPN, and this; false else. */
 bool peer_tls_exporter(struct ssl_st *ssl, uint8_t out[32]);
 

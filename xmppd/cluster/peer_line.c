@@ -6,8 +6,9 @@
  *   Raft's:   ... --> LEAVING --hello written--> given to the Raft thread
  *
  * Failures: refused by either side, closed, timed out, malformed: each ends in
- * peers_line_gone() with a reason. Neither side believes a word of the other
- * before it has checked its certificate.
+ * peers_line_gone() with a reason. Neither side says a word to the other, nor
+ * reads one, before it has checked its certificate; whether that names the one
+ * who speaks is checked as soon as that is known.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -161,25 +162,26 @@ send_hello(struct peer_line *l, struct peer_hello *h)
 /*
  * The names that its certificate must have one of: those of the member table,
  * else what it calls itself (which the certificate then proves) and where it
- * comes from.
+ * comes from. Before it has said anything (no hello) any will do.
  */
 static int
 check_certificate(struct peer_line *l, const struct peer *peer,
     const struct peer_hello *h, struct error *e)
 {
-	const struct peers *p = l->peers;
+	struct peers *p = l->peers;
 	struct peer_names names = { .domain = p->domain };
 	char ip[PEER_IP_SIZE];
 
-	peer_ip(peer != NULL ? peer->member.address : l->address, ip);
-	names.ip = ip;
-	names.host = peer != NULL ? peer->member.host : h->host;
+	if (peer != NULL || h != NULL) {
+		peer_ip(peer != NULL ? peer->member.address : l->address, ip);
+		names.ip = ip;
+		names.host = peer != NULL ? peer->member.host : h->host;
+	}
 	if (names.host != NULL && *names.host == '\0')
 		names.host = NULL;
 	if (peer_tls_check(&p->tls, conn_ssl(l->conn), &names, e) != RES_OK)
 		return RES_DENIED;
-	if (l->channel == PEER_CONTROL)
-		peer_tls_warn(conn_ssl(l->conn), l->address);
+	peer_tls_warn(&p->tls, conn_ssl(l->conn), l->address);
 	return RES_OK;
 }
 
@@ -218,6 +220,18 @@ judge_member(struct peer_line *l, const struct peer_hello *h,
 }
 
 /*
+ * One that the table doesn't have yet may be the leader with the log that would
+ * say so: it's let in where that comes from. Its certificate has shown that it
+ * belongs here, and its Raft id is newer than any that was taken out.
+ */
+static bool
+brings_the_log(const struct peer_hello *h, enum peer_verdict verdict)
+{
+	return verdict == PEER_REFUSED_UNKNOWN &&
+	    (h->channel == PEER_RAFT || h->channel == PEER_COPY);
+}
+
+/*
  * Who dials this node by its address only, for a request, need not be a member;
  * for all else it must be one. Either way the certificate decides first.
  */
@@ -243,6 +257,8 @@ judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
 		return PEER_REFUSED_CERTIFICATE;
 	}
 	verdict = judge_member(l, h, peer, &text);
+	if (brings_the_log(h, verdict))
+		verdict = PEER_WELCOME;
 	if (verdict == PEER_WELCOME && h->to != 0 &&
 	    h->to != p->self.me.raft_id) {
 		text = "another node is meant";
@@ -280,33 +296,54 @@ line_give_away(struct peer_line *l)
 	p->cb.raft(p->cb.arg, l->node, l->dialled, fd, ssl);
 }
 
+/* Says why, and goes. */
+static void
+refuse(struct peer_line *l, uint32_t to, enum peer_verdict verdict,
+    const char *why)
+{
+	struct peers *p = l->peers;
+	struct peer_hello answer = { .to = to,
+		.from = p->self.me.raft_id,
+		.verdict = (uint8_t)verdict };
+
+	snprintf(answer.text, sizeof(answer.text), "%.*s",
+	    (int)sizeof(answer.text) - 1, why);
+	send_hello(l, &answer);
+	/* Nothing of who it says it is has been proven. A member that joins may
+	 * be here before its row. */
+	if (verdict == PEER_REFUSED_UNKNOWN)
+		log_debug("cluster: %s: refused: %s", l->address, why);
+	else
+		peers_refused(p, l->address, answer.text);
+	line_leave(l);
+}
+
 static void
 take_hello(struct peer_line *l, const struct peer_hello *h)
 {
-	struct peers *p = l->peers;
 	struct peer_hello answer = { .to = h->from,
-		.from = p->self.me.raft_id };
+		.from = l->peers->self.me.raft_id };
 	enum peer_verdict verdict = PEER_REFUSED_VERSION;
+	char why[sizeof(answer.text)] = "";
 
 	if (h->protocol == PEER_PROTOCOL)
-		verdict = judge(l, h, answer.text, sizeof(answer.text));
+		verdict = judge(l, h, why, sizeof(why));
 	else
-		snprintf(answer.text, sizeof(answer.text),
-		    "its protocol is %u, this node's %u", h->protocol,
-		    PEER_PROTOCOL);
+		snprintf(why, sizeof(why), "its protocol is %u, this node's %u",
+		    h->protocol, PEER_PROTOCOL);
 	l->boot = h->boot;
-	answer.verdict = (uint8_t)verdict;
-	send_hello(l, &answer);
 	if (verdict != PEER_WELCOME) {
-		/* Nothing of who it says it is has been proven. */
-		peers_refused(p, l->address, answer.text);
-		line_leave(l);
+		refuse(l, h->from, verdict, why);
 		return;
 	}
-	if (l->channel == PEER_RAFT)
-		l->state = LINE_LEAVING;
-	else
+	send_hello(l, &answer);
+	if (l->channel != PEER_RAFT) {
 		line_is_up(l);
+		return;
+	}
+	/* What follows is the Raft thread's to read. */
+	conn_pause(l->conn);
+	l->state = LINE_LEAVING;
 }
 
 /* What this node was told by whom it dialled. */
@@ -324,7 +361,8 @@ take_verdict(struct peer_line *l, const struct peer_hello *h)
 		snprintf(why, sizeof(why), "its protocol is %u, this node's %u",
 		    h->protocol, PEER_PROTOCOL);
 		l->verdict = PEER_REFUSED_VERSION;
-	} else if (check_certificate(l, peer, h, &e) != RES_OK) {
+	} else if (l->node == 0 &&
+	    check_certificate(l, NULL, h, &e) != RES_OK) {
 		snprintf(why, sizeof(why), "%.190s", e.text);
 		l->verdict = PEER_REFUSED_CERTIFICATE;
 	} else if (h->verdict != PEER_WELCOME) {
@@ -424,9 +462,16 @@ line_secure(struct peer_line *l)
 {
 	struct peer_hello h = { .to = l->node };
 	uint8_t exporter[32];
+	struct error e;
 
 	if (!peer_tls_exporter(conn_ssl(l->conn), exporter)) {
 		line_fail(l, "it does not speak the cluster's protocol");
+		return;
+	}
+	if (check_certificate(l, peers_find(l->peers, l->node), NULL, &e) !=
+	    RES_OK) {
+		l->verdict = PEER_REFUSED_CERTIFICATE;
+		line_fail(l, e.text);
 		return;
 	}
 	h.from = l->peers->self.me.raft_id;
@@ -585,6 +630,7 @@ line_adopt(struct peers *p, struct conn *c, const char *from)
 {
 	uint8_t exporter[32];
 	struct peer_line *l;
+	struct error e;
 
 	if (conn_ssl(c) == NULL || !peer_tls_exporter(conn_ssl(c), exporter) ||
 	    count_unknown(p) >= UNKNOWN_MAX) {
@@ -599,6 +645,8 @@ line_adopt(struct peers *p, struct conn *c, const char *from)
 	conn_set_owner(c, &line_ops, l);
 	conn_set_deadline(c, PEER_TIMEOUT_MS);
 	set_user_timeout(l);
+	if (check_certificate(l, NULL, NULL, &e) != RES_OK)
+		refuse(l, 0, PEER_REFUSED_CERTIFICATE, e.text);
 }
 
 struct peer_line *

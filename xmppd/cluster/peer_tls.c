@@ -2,18 +2,22 @@
  * TLS between nodes: 1.3 only, both sides with a certificate, no resumption.
  * OpenSSL's own verification is switched off: it would demand clientAuth of
  * who dials, and refuse a listed certificate that has expired. Instead each
- * side checks the other's certificate, by pki_trust_peer(), before it believes
- * anything that the other says.
+ * side checks the other's certificate, by pki_trust_peer(), as the first thing
+ * after the handshake, and can then say in words what is wrong with it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/ssl.h>
 
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "xmppd/cluster/peer_impl.h"
+
+#define DAY 86400
 
 static int
 accept_any(X509_STORE_CTX *ctx, void *arg)
@@ -44,6 +48,18 @@ peer_tls_clear(struct peer_tls *t)
 	*t = (struct peer_tls){ 0 };
 }
 
+static void
+digest_of(
+    const char *key, const char *chain, const char *trust, uint8_t out[32])
+{
+	struct crypto_digest *d = crypto_digest_new();
+
+	crypto_digest_add(d, key, strlen(key) + 1);
+	crypto_digest_add(d, chain, strlen(chain) + 1);
+	crypto_digest_add(d, trust, strlen(trust) + 1);
+	crypto_digest_end(d, out);
+}
+
 int
 peer_tls_set(struct peer_tls *t, const char *key, const char *chain,
     const char *trust, struct error *e)
@@ -52,8 +68,13 @@ peer_tls_set(struct peer_tls *t, const char *key, const char *chain,
 	struct pki_file file = { "the cluster trust bundle", trust,
 		strlen(trust) };
 	struct peer_tls made = { 0 };
-	int rc = pki_read_certs(&file, &made.trust, e);
+	int rc;
 
+	digest_of(key, chain, trust, made.digest);
+	if (t->server != NULL &&
+	    crypto_equal(made.digest, t->digest, sizeof(t->digest)))
+		return RES_OK;
+	rc = pki_read_certs(&file, &made.trust, e);
 	if (rc == RES_OK) {
 		made.server = tls_server_new(key, chain, e);
 		made.client = tls_client_new(key, chain, trust, e);
@@ -87,7 +108,8 @@ peer_tls_check(const struct peer_tls *t, struct ssl_st *ssl,
 		.sent = &sent,
 		.domain = names->domain,
 		.host = names->host,
-		.address = names->ip };
+		.address = names->ip,
+		.unknown = names->host == NULL && names->ip == NULL };
 	int rc;
 
 	if (cert == NULL)
@@ -99,20 +121,41 @@ peer_tls_check(const struct peer_tls *t, struct ssl_st *ssl,
 	return rc;
 }
 
+/* Whether it was complained of today; it is now. */
+static bool
+was_warned(struct peer_tls *t, const X509 *cert, int64_t now)
+{
+	struct peer_warned *w = NULL;
+	char fingerprint[65];
+
+	pki_fingerprint(cert, fingerprint);
+	for (size_t i = 0; i < PEER_WARNED && w == NULL; i++)
+		if (strcmp(t->warned[i].fingerprint, fingerprint) == 0)
+			w = &t->warned[i];
+	if (w != NULL && w->day == now / DAY)
+		return true;
+	if (w == NULL)
+		w = &t->warned[t->warned_next++ % PEER_WARNED];
+	snprintf(w->fingerprint, sizeof(w->fingerprint), "%s", fingerprint);
+	w->day = now / DAY;
+	return false;
+}
+
 void
-peer_tls_warn(struct ssl_st *ssl, const char *who)
+peer_tls_warn(struct peer_tls *t, struct ssl_st *ssl, const char *who)
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	int64_t now = clock_unix();
-	char *subject;
+	bool late = now > pki_not_after(cert);
+	char *subject, day[32];
 
-	if (now >= pki_not_before(cert) && now <= pki_not_after(cert))
+	if ((!late && now >= pki_not_before(cert)) || was_warned(t, cert, now))
 		return;
 	subject = pki_subject(cert);
-	log_warn("cluster: %s: certificate \"%s\" %s; it is still accepted "
-		 "between members",
-	    who, subject,
-	    now > pki_not_after(cert) ? "has expired" : "is not valid yet");
+	pki_day(late ? pki_not_after(cert) : pki_not_before(cert), day);
+	log_warn("cluster: %s: certificate \"%s\" %s %s: still accepted "
+		 "between members, renew it",
+	    who, subject, late ? "expired on" : "is valid only from", day);
 	free(subject);
 }
 
