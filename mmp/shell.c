@@ -114,6 +114,63 @@ history_keep(const struct shell *shell, const char *line)
 	close(fd);
 }
 
+/* ---- text beside the line ---------------------------------------------- */
+
+/* The number of characters in the last bytes of a text. */
+static int
+characters(const char *text, size_t bytes)
+{
+	int count = 0;
+
+	for (text += strlen(text) - bytes; *text != '\0'; text++)
+		count += (*text & 0xc0) != 0x80;
+	return count;
+}
+
+/* Which row of the terminal a place of the line is in, the prompt's being 0. */
+static int
+row_of(EditLine *el, const char *place)
+{
+	const LineInfo *info = el_line(el);
+	char *before = xstrndup(info->buffer, (size_t)(place - info->buffer));
+	int at = characters(before, strlen(before)), columns = 0;
+
+	at += (int)strlen(shell_of(el)->prompt);
+	free(before);
+	el_get(el, EL_GETTC, "co", &columns, NULL);
+	return columns > 0 ? at / columns : 0;
+}
+
+static void
+go_down(int rows)
+{
+	while (rows-- > 0)
+		fputc('\n', stdout);
+}
+
+/*
+ * Text that isn't the line's is written below all its rows, and the line anew
+ * below that. libedit then clears its rows upwards from where it believes the
+ * cursor to be: as many rows as the cursor has above it are left for that.
+ */
+static int
+leave_line(EditLine *el)
+{
+	const LineInfo *info = el_line(el);
+	int row = row_of(el, info->cursor);
+
+	go_down(row_of(el, info->lastchar) - row);
+	return row;
+}
+
+static unsigned char
+return_to_line(int row)
+{
+	go_down(row);
+	fflush(stdout);
+	return CC_REDISPLAY;
+}
+
 /* ---- keys -------------------------------------------------------------- */
 
 /* The line up to the cursor; the caller frees. */
@@ -145,18 +202,6 @@ print_candidates(const struct candidates *c)
 		}
 		fputc('\n', stdout);
 	}
-	fflush(stdout);
-}
-
-/* The number of characters in the last bytes of a text. */
-static int
-characters(const char *text, size_t bytes)
-{
-	int count = 0;
-
-	for (text += strlen(text) - bytes; *text != '\0'; text++)
-		count += (*text & 0xc0) != 0x80;
-	return count;
 }
 
 /* Puts a text where the word before the cursor is. */
@@ -195,14 +240,16 @@ tab_cb(EditLine *el, int key)
 	char *line = line_before_cursor(el);
 	unsigned char rc = CC_REFRESH;
 	struct candidates c;
+	int row;
 
 	(void)key;
 	complete_line(shell_of(el)->mmp, line, &c);
 	if (c.count == 0) {
 		rc = CC_REFRESH_BEEP;
 	} else if (!complete_common(el, line, &c)) {
+		row = leave_line(el);
 		print_candidates(&c);
-		rc = CC_REDISPLAY;
+		rc = return_to_line(row);
 	}
 	candidates_clear(&c);
 	free(line);
@@ -214,18 +261,19 @@ static unsigned char
 help_cb(EditLine *el, int key)
 {
 	char *line = line_before_cursor(el), text[2] = { (char)key, '\0' };
-	unsigned char rc = CC_REDISPLAY;
+	unsigned char rc = CC_REFRESH;
 	struct buf help = { 0 };
 	struct words words;
+	int row;
 
 	if (words_split(line, false, true, &words, NULL) != 0 ||
 	    words.quote != '\0') {
 		el_insertstr(el, text);
-		rc = CC_REFRESH;
 	} else {
 		complete_help(shell_of(el)->mmp, line, &help);
+		row = leave_line(el);
 		printf("?\n%s", buf_str(&help));
-		fflush(stdout);
+		rc = return_to_line(row);
 	}
 	words_clear(&words);
 	buf_clear(&help);
@@ -240,15 +288,15 @@ cancel_cb(EditLine *el, int key)
 	const LineInfo *info = el_line(el);
 	int right =
 	    characters(info->cursor, (size_t)(info->lastchar - info->cursor));
+	int row = leave_line(el);
 
 	(void)key;
+	fputs("^C\n", stdout);
 	el_cursor(el, right);
 	info = el_line(el);
-	fputs("^C\n", stdout);
-	fflush(stdout);
 	el_deletestr(el,
 	    characters(info->buffer, (size_t)(info->lastchar - info->buffer)));
-	return CC_REDISPLAY;
+	return return_to_line(row);
 }
 
 /* ---- the loop ---------------------------------------------------------- */
@@ -316,6 +364,8 @@ read_lines(struct shell *shell)
 		/* Before the prompt is shown: who types at once must not be
 		   echoed by the terminal as well. */
 		el_set(shell->el, EL_PREP_TERM, 1);
+		/* A window that was made wider or narrower meanwhile. */
+		el_resize(shell->el);
 		line = el_gets(shell->el, &count);
 		if (line == NULL || count <= 0)
 			break;

@@ -232,10 +232,11 @@ class Node:
         return self.run(stdin="".join(line + "\n" for line in lines))
 
 
-def shown(data):
-    """The last line of a terminal that got these bytes."""
-    line, column = [], 0
+def screen(data, width):
+    """The lines, up to the cursor's, of a terminal that got these bytes."""
+    rows, row, column = [[]], 0, 0
     for piece in re.findall(rb"\x1b\[\d*[A-Za-z]|[\s\S]", data):
+        line = rows[row]
         if piece.startswith(b"\x1b["):
             count, what = piece[2:-1], piece[-1:]
             if what == b"G":
@@ -246,16 +247,30 @@ def shown(data):
                 column += int(count or 1)
             elif what == b"P":
                 del line[column:column + int(count or 1)]
+            elif what == b"A":
+                row = max(0, row - int(count or 1))
         elif piece == b"\n":
-            line, column = [], 0
+            row += 1
         elif piece == b"\r":
             column = 0
         elif piece == b"\b":
             column -= 1
         elif piece >= b" ":
-            line[column:column + 1] = [piece]
+            if column == width:
+                row, column = row + 1, 0
+            while row >= len(rows):
+                rows.append([])
+            rows[row] += [b" "] * (column - len(rows[row]))
+            rows[row][column:column + 1] = [piece]
             column += 1
-    return b"".join(line)
+        while row >= len(rows):
+            rows.append([])
+    return [b"".join(line).decode() for line in rows[:row + 1]]
+
+
+def shown(data):
+    """The last line of a terminal that got these bytes."""
+    return screen(data, 10000)[-1].encode()
 
 
 class Terminal:
@@ -268,7 +283,7 @@ class Terminal:
                       ["-mmp", "--root", node.root] + list(args), node.env)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ,
                     struct.pack("HHHH", 24, width, 0, 0))
-        self.seen = b""
+        self.seen, self.rows = b"", 0
 
     def read(self, until, seconds=10):
         """What comes up to and with `until`."""
@@ -298,6 +313,19 @@ class Terminal:
             self.seen += os.read(self.fd, 65536)
         text, self.seen = self.seen, b""
         return text
+
+    def ends_with(self, rows, seconds=10):
+        """Waits until the screen ends with these rows; gives all there are."""
+        end = time.monotonic() + seconds * SLOW
+        while True:
+            seen = screen(PROMPT + self.seen, 80)
+            if seen[-len(rows):] == rows and len(seen) > self.rows:
+                self.rows = len(seen)
+                return seen
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                raise Failed("want %r, have %r" % (rows, seen))
+            self.seen += os.read(self.fd, 65536)
 
     def send(self, text):
         os.write(self.fd, text if isinstance(text, bytes) else text.encode())
@@ -963,6 +991,29 @@ def long_lines_reach_the_command(node, term):
     equal(node.bridge.calls[-1][1], {"record": "x. IN TXT " + names})
 
 
+def keys_leave_the_rows_of_a_long_line(node):
+    """What ? and Tab print is below the line, which comes again below that."""
+    term = Terminal(node)
+    term.prompt()
+    line = PROMPT.decode() + "pki selfsigned x CN:" + "abcde" * 20 + " "
+    rows = [line[:80], line[80:]]
+    term.send(line[len(PROMPT):])
+    term.ends_with(rows)
+    term.send("?")
+    seen = term.ends_with(rows)
+    equal(seen[0], rows[0])
+    equal(seen[1], rows[1] + "?")
+    expect(seen[2].startswith("  <attribute>"), seen)
+    term.send("\t")
+    seen = term.ends_with(rows)
+    at = seen.index(rows[0], 1)
+    expect(seen[at + 2].startswith("C:"), seen)
+    term.send("\x03")
+    seen = term.ends_with([rows[1] + "^C", PROMPT.decode()])
+    equal(seen[-3], rows[0])
+    term.kill()
+
+
 @in_terminal
 def a_pasted_script_is_run_line_by_line(node, term):
     term.send("hostname\rversion\rhostname\r")
@@ -1040,7 +1091,8 @@ SERVED = (
     history_comes_back, a_long_history_is_trimmed,
     tab_puts_blanks_into_quotes, control_c_drops_the_line, control_c_ends_a_wait,
     control_c_cancels_a_secret, a_secret_is_typed_twice,
-    long_lines_reach_the_command, a_pasted_script_is_run_line_by_line,
+    long_lines_reach_the_command, keys_leave_the_rows_of_a_long_line,
+    a_pasted_script_is_run_line_by_line,
     unknown_daemon_text_cannot_drive_the_terminal, control_d_leaves,
     a_one_shot_command_prints_no_banner,
     a_prompt_of_a_one_shot_command_is_on_the_terminal,
