@@ -12,6 +12,7 @@
 #include "common/grammar.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "mmp/layout.h"
 #include "mmp/print.h"
 
 #define COLUMN 40 /* where explanations begin */
@@ -78,20 +79,11 @@ static const char cluster_help[] =
     "  callbridge status\n";
 
 static void
-add_entry(struct buf *b, const char *what, const char *help)
-{
-	if (strlen(what) + 2 >= COLUMN)
-		buf_addf(b, "  %s\n  %*s%s\n", what, COLUMN - 2, "", help);
-	else
-		buf_addf(b, "  %-*s%s\n", COLUMN - 2, what, help);
-}
-
-static void
 add_command(struct buf *b, const struct command *c)
 {
 	char *usage = grammar_usage(c);
 
-	add_entry(b, usage, c->help);
+	layout_entry(b, COLUMN, usage, c->help);
 	free(usage);
 }
 
@@ -155,7 +147,7 @@ add_overview(struct buf *b, const struct mmp *mmp)
 			add_command(b, c);
 		else if (c->role <= mmp->role &&
 		    !str_equal(word, buf_str(&done))) {
-			add_entry(b, word, group_help(word));
+			layout_entry(b, COLUMN, word, group_help(word));
 			buf_reset(&done);
 			buf_add_str(&done, word);
 		}

@@ -13,7 +13,9 @@
 #include "common/words.h"
 #include "common/xmalloc.h"
 #include "mmp/call.h"
+#include "mmp/layout.h"
 
+#define COLUMN 23     /* where explanations begin */
 #define NAMES_MS 1000 /* for how long a daemon may take to name names */
 
 /* The line before the cursor: whole words, and the one that is being typed. */
@@ -251,12 +253,12 @@ add_help(
 		if (strncasecmp(
 			next->word, place->typed, strlen(place->typed)) != 0)
 			return;
-		buf_addf(out, "  %-20s %s\n", next->word, explain(place, next));
+		layout_entry(out, COLUMN, next->word, explain(place, next));
 	} else if (next->type != NULL) {
 		snprintf(label, sizeof(label), "<%s>", next->label);
-		buf_addf(out, "  %-20s %s\n", label, next->type->what);
+		layout_entry(out, COLUMN, label, next->type->what);
 	} else if (*place->typed == '\0') {
-		buf_addf(out, "  %-20s %s\n", "Enter", next->command->help);
+		layout_entry(out, COLUMN, "Enter", next->command->help);
 	}
 }
 

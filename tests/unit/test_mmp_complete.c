@@ -98,7 +98,7 @@ static const struct {
 	{ "", "  xmpp                 the XMPP server of this node\n" },
 	{ "xmpp ",
 	    "  callbridge           who may log in to the XMPP server: "
-	    "Call Bridges and other components\n" },
+	    "Call\n                       Bridges and other components\n" },
 	{ "xmpp ",
 	    "  Enter                show the XMPP server's "
 	    "configuration and state\n" },
