@@ -97,8 +97,8 @@ static const struct {
 } helps[] = {
 	{ "", "  xmpp                 the XMPP server of this node\n" },
 	{ "xmpp ",
-	    "  callbridge           who may log in to the XMPP server: "
-	    "Call\n                       Bridges and other components\n" },
+	    "  callbridge           who may log in to the XMPP server: Call "
+	    "Bridges and\n                       other components\n" },
 	{ "xmpp ",
 	    "  Enter                show the XMPP server's "
 	    "configuration and state\n" },
