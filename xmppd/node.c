@@ -344,7 +344,8 @@ note_departed(struct node *n, const struct store_member *now, size_t count)
 
 /*
  * While a join is under way the table that is being caught up may still lack
- * this node; until then those count that the cluster named at the join.
+ * this node, or have an earlier life of it; until then those count that the
+ * cluster named at the join.
  */
 static void
 load_members(struct node *n)
@@ -354,8 +355,7 @@ load_members(struct node *n)
 	bool there = n->instance.previous == 0;
 
 	for (size_t i = 0; i < count; i++)
-		there |= memcmp(rows[i].identity, n->instance.identity,
-			     sizeof(rows[i].identity)) == 0;
+		there |= rows[i].raft_id == n->instance.raft_id;
 	if (there) {
 		note_departed(n, rows, count);
 		members_free(n);
@@ -845,6 +845,8 @@ node_close(struct node *n, unsigned handover_ms)
 	n->edge = NULL;
 	proposer_free(n->proposer);
 	n->proposer = NULL;
+	if (n->listener != NULL) /* it has borrowed the peers' context */
+		listener_set_tls(n->listener, n->tls, NULL);
 	peers_free(n->peers);
 	n->peers = NULL;
 	store_close(n->store);
@@ -940,6 +942,7 @@ node_stop(struct node *n)
 		event_free(n->tick);
 	varlink_server_free(n->ctl);
 	listener_free(n->listener);
+	n->listener = NULL;
 	if (n->raft != NULL)
 		node_close(n, 1000);
 	membership_free(n->membership);
