@@ -70,6 +70,7 @@ peer_raw_open(struct peer_raw *raw, struct peer_world *w, unsigned to,
     const struct certs_who *who)
 {
 	const struct sockaddr_storage *sa = &w->nodes[to].address.sa;
+	struct sockaddr_in from = { .sin_family = AF_INET };
 	uint64_t end = clock_ms() + LIMIT_MS;
 	struct error e;
 
@@ -78,8 +79,11 @@ peer_raw_open(struct peer_raw *raw, struct peer_world *w, unsigned to,
 	raw->ctx = tls_client_new(who != NULL ? who->key_pem : NULL,
 	    who != NULL ? who->cert_pem : NULL, NULL, &e);
 	assert_non_null(raw->ctx);
-	raw->conn = conn_connect(w->loop, (const struct sockaddr *)sa,
-	    sizeof(struct sockaddr_in), NULL, LIMIT_MS, &raw_ops, raw);
+	/* From where no node is. */
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + PEER_WORLD_MAX);
+	raw->conn =
+	    conn_connect(w->loop, (const struct sockaddr *)sa, sizeof(from),
+		(const struct sockaddr *)&from, LIMIT_MS, &raw_ops, raw);
 	assert_non_null(raw->conn);
 	while (raw->conn != NULL && !raw->ready)
 		turn(raw, end);
@@ -108,6 +112,7 @@ peer_raw_hello(struct peer_raw *raw, struct peer_hello *h, unsigned from,
 		.boot = n->member.boot };
 	memcpy(h->cluster, n->cluster, sizeof(h->cluster));
 	snprintf(h->host, sizeof(h->host), "%s", n->member.host);
+	snprintf(h->address, sizeof(h->address), "%s", n->member.address);
 }
 
 void

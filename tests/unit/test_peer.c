@@ -244,6 +244,60 @@ a_node_that_comes_back_is_dialled_again(void **state)
 	peer_world_await_calm(w, 0);
 }
 
+/* Nothing comes of it any more, on any connection. */
+static void
+fall_silent(struct peers *p, uint32_t node, bool both)
+{
+	struct peer_line *l;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		if (l->node == node && (l->dialled || both))
+			l->heard -= 10000;
+}
+
+static void
+who_is_silent_is_unreachable(void **state)
+{
+	struct peer_world *w = *state;
+	struct peer_world_node *a = &w->nodes[0];
+
+	peer_world_join_all(w);
+	peer_world_await_calm(w, 0);
+	peer_world_await_calm(w, 1);
+	peers_want(a->peers, 2, PEER_LINK, true);
+	peer_world_await(w, &a->ups[PEER_LINK], 1);
+	peer_request_beat(a->peers);
+	/* It still speaks on another. */
+	fall_silent(a->peers, 2, false);
+	peer_request_beat(a->peers);
+	assert_string_equal(peer_world_trouble(w, 0, 2), "");
+	assert_null(line_find(a->peers, 2, PEER_CONTROL, true));
+	peer_world_await_calm(w, 0);
+	fall_silent(a->peers, 2, true);
+	peer_request_beat(a->peers);
+	assert_says(peer_world_trouble(w, 0, 2), "not answer");
+	/* Until it does. */
+	peer_world_await_calm(w, 0);
+}
+
+/* Then it is this process that has heard nobody, not they who were silent. */
+static void
+who_has_slept_blames_nobody(void **state)
+{
+	struct peer_world *w = *state;
+	struct peers *p = w->nodes[0].peers;
+
+	peer_world_join_all(w);
+	peer_world_await_calm(w, 0);
+	peer_world_await_calm(w, 1);
+	peer_request_beat(p);
+	fall_silent(p, 2, true);
+	p->beaten -= 10000;
+	peer_request_beat(p);
+	assert_string_equal(peer_world_trouble(w, 0, 2), "");
+	assert_non_null(line_find(p, 2, PEER_CONTROL, true));
+}
+
 static void
 who_does_not_answer_times_out(void **state)
 {
@@ -509,6 +563,10 @@ who_was_removed_is_told_and_who_is_not_known_yet_waits(void **state)
 	peer_world_await(w, &w->nodes[0].rafts, 1);
 	peer_world_await(w, &c->rafts, 1);
 	assert_int_equal(c->ups[PEER_LINK], 0);
+	/* And can be answered, though no table says where it is. */
+	peers_want(w->nodes[0].peers, 3, PEER_RAFT, true);
+	peer_world_await(w, &w->nodes[0].rafts, 2);
+	peer_world_await(w, &c->rafts, 2);
 	make_file(w, &s, 1000);
 	peers_send_copy(c->peers, 1, s.path, 7, s.sha256, sent, &s);
 	peer_world_await(w, &s.done, 1);
@@ -558,6 +616,12 @@ a_request_to_an_address_fails_with_its_reason(void **state)
 	peer_world_request(w, 0, 0, "127.0.0.9:1", "x", 3000);
 	assert_int_equal(w->code, RES_UNREACHABLE);
 	assert_says(w->why, "refused");
+	/* It has no certificates yet. */
+	peer_world_stop(w, 1);
+	peer_world_request(w, 0, 0, w->nodes[1].member.address, "x", 3000);
+	assert_int_equal(w->code, RES_UNREACHABLE);
+	assert_says(w->why, "no cluster is served there");
+	peer_world_start(w, 1);
 	peer_world_request(w, 0, 0, "cb1.example.com:5222", "x", 3000);
 	assert_int_equal(w->code, RES_INVALID);
 	peer_world_request(w, 0, 0, "127.0.0.1", "x", 3000);
@@ -779,6 +843,8 @@ main(void)
 		T(who_does_not_read_is_given_up),
 		T(an_answer_may_free_the_peers),
 		T(a_node_that_comes_back_is_dialled_again),
+		T(who_is_silent_is_unreachable),
+		T(who_has_slept_blames_nobody),
 		T(who_does_not_answer_times_out),
 		T(a_raft_connection_is_given_away),
 		T(a_certificate_decides),

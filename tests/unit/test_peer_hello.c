@@ -28,6 +28,7 @@ sample(void)
 		.to = 3,
 		.boot = 5ULL << 32 | 77,
 		.host = "cb2.example.com",
+		.address = "10.1.1.2:5222",
 		.text = "" };
 
 	peer_hello_prove(&h, PEER_DIALLER, key, session);
@@ -106,10 +107,14 @@ limits_are_kept(void **state)
 
 	(void)state;
 	memset(h.host, 'h', PEER_HOST_MAX);
+	memset(h.text, 't', PEER_TEXT_MAX);
 	peer_hello_encode(&b, &h);
 	assert_int_equal(peer_hello_decode(b.data, b.len, &out), RES_OK);
 	assert_int_equal(strlen(out.host), PEER_HOST_MAX);
-	/* The host's length is behind the fixed fields. */
+	assert_true(b.len <= PEER_HELLO_MAX);
+	/* The host's length is behind the fixed fields; then the address's. */
+	buf_put_u32(&b, 40 + PEER_HOST_MAX, PEER_ADDRESS_MAX + 1);
+	assert_int_equal(peer_hello_decode(b.data, b.len, &out), RES_INVALID);
 	buf_put_u32(&b, 36, PEER_HOST_MAX + 1);
 	assert_int_equal(peer_hello_decode(b.data, b.len, &out), RES_INVALID);
 	buf_reset(&b);

@@ -25,8 +25,10 @@
  * handshake each time. */
 #define REDIAL_SLOW_MS 250
 #define REDIAL_CONTROL_MS 500
-#define REDIAL_REFUSED_MS 1000
+#define REDIAL_REFUSED_MS 200
+#define REDIAL_REFUSED_SLOW_MS 1000
 #define PATIENCE 40
+#define PATIENCE_REFUSED 10
 #define BEAT_MS 1000
 
 static const char *const channel_names[PEER_CHANNELS] = {
@@ -91,12 +93,29 @@ peer_ip(const char *address, char out[PEER_IP_SIZE])
 
 /* ---- troubles ----------------------------------------------------------- */
 
-static void
-set_trouble(struct peer *peer, const char *why)
+/* Whether anything was heard of it lately, on a connection of either side. */
+static bool
+is_heard(const struct peers *p, uint32_t node)
 {
+	uint64_t now = clock_ms();
+	const struct peer_line *l;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		if (l->node == node && l->state == LINE_UP &&
+		    now - l->heard <= PEER_TIMEOUT_MS)
+			return true;
+	return false;
+}
+
+/* Something failed: unreachable is who isn't heard on another connection. */
+static void
+set_trouble(struct peers *p, struct peer *peer, const char *why)
+{
+	if (!peer->listed)
+		return;
 	if (strcmp(peer->why, why) != 0)
 		log_warn("cluster: %s: %s", peer->member.address, why);
-	if (peer->since == 0)
+	if (peer->since == 0 && !is_heard(p, peer->member.raft_id))
 		peer->since = clock_unix();
 	snprintf(peer->why, sizeof(peer->why), "%s", why);
 }
@@ -107,30 +126,72 @@ end_trouble(struct peer *peer)
 	if (peer->since != 0)
 		log_info("cluster: %s: connected", peer->member.address);
 	peer->since = 0;
-	peer->why[0] = '\0';
+}
+
+void
+peers_silent(struct peer_line *l)
+{
+	struct peer *peer = peers_find(l->peers, l->node);
+
+	if (peer != NULL)
+		set_trouble(l->peers, peer, "does not answer");
+}
+
+static struct peer_stranger *
+find_stranger(struct peers *p, const char *ip)
+{
+	for (size_t i = 0; i < p->stranger_count; i++)
+		if (strcmp(p->strangers[i].trouble.address, ip) == 0)
+			return &p->strangers[i];
+	return NULL;
 }
 
 void
 peers_refused(struct peers *p, const char *address, const char *why)
 {
-	struct peer_trouble *t = NULL;
 	char ip[PEER_IP_SIZE];
+	struct peer_stranger *s;
 
 	peer_ip(address, ip);
-	for (size_t i = 0; i < p->stranger_count; i++)
-		if (strcmp(p->strangers[i].address, ip) == 0)
-			t = &p->strangers[i];
-	if (t == NULL) {
+	s = find_stranger(p, ip);
+	if (s == NULL) {
 		if (p->stranger_count == PEER_STRANGERS)
 			memmove(p->strangers, p->strangers + 1,
-			    --p->stranger_count * sizeof(*t));
-		t = &p->strangers[p->stranger_count++];
-		*t = (struct peer_trouble){ .since = clock_unix() };
-		snprintf(t->address, sizeof(t->address), "%s", ip);
+			    --p->stranger_count * sizeof(*s));
+		s = &p->strangers[p->stranger_count++];
+		*s = (struct peer_stranger){ .trouble.since = clock_unix() };
+		snprintf(
+		    s->trouble.address, sizeof(s->trouble.address), "%s", ip);
 	}
-	if (strcmp(t->text, why) != 0)
+	s->last = clock_unix();
+	if (strcmp(s->trouble.text, why) != 0)
 		log_warn("cluster: %s: refused: %s", ip, why);
-	snprintf(t->text, sizeof(t->text), "%s", why);
+	snprintf(s->trouble.text, sizeof(s->trouble.text), "%s", why);
+}
+
+/* Who was refused from there is let in now. */
+static void
+forget_stranger(struct peers *p, const char *address)
+{
+	char ip[PEER_IP_SIZE];
+	struct peer_stranger *s;
+
+	peer_ip(address, ip);
+	s = find_stranger(p, ip);
+	if (s != NULL)
+		*s = p->strangers[--p->stranger_count];
+}
+
+static size_t
+stranger_troubles(const struct peers *p, struct peer_trouble *out, size_t max)
+{
+	int64_t now = clock_unix();
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->stranger_count && n < max; i++)
+		if (now - p->strangers[i].last < PEER_STRANGER_S)
+			out[n++] = p->strangers[i].trouble;
+	return n;
 }
 
 size_t
@@ -148,12 +209,12 @@ peers_troubles(const struct peers *p, struct peer_trouble *out, size_t max)
 			.since = peer->since };
 		snprintf(out[n].address, sizeof(out[n].address), "%s",
 		    peer->member.address);
-		snprintf(out[n].text, sizeof(out[n].text), "%s", peer->why);
+		if (peer->since != 0)
+			snprintf(
+			    out[n].text, sizeof(out[n].text), "%s", peer->why);
 		n++;
 	}
-	for (size_t i = 0; i < p->stranger_count && n < max; i++)
-		out[n++] = p->strangers[i];
-	return n;
+	return n + stranger_troubles(p, out + n, max - n);
 }
 
 /* ---- dialling ----------------------------------------------------------- */
@@ -165,18 +226,30 @@ is_wanted(const struct peer *peer, unsigned channel)
 	    (channel == PEER_COPY && peer->copy != NULL);
 }
 
-static void
-wait_after_failure(struct peer *peer, enum peer_channel channel, bool refused)
+/* Of the table; of who was here without being in it, what brings its log. */
+static bool
+may_dial(const struct peer *peer, unsigned channel)
 {
-	unsigned *failures = &peer->failures[channel];
+	if (!is_wanted(peer, channel) || peer->member.address == NULL)
+		return false;
+	return peer->listed || channel == PEER_RAFT || channel == PEER_COPY;
+}
+
+static void
+wait_after_failure(
+    struct peer *peer, enum peer_channel channel, enum peer_verdict verdict)
+{
+	unsigned failures = ++peer->failures[channel];
 	uint64_t wait = REDIAL_MS;
 
-	(*failures)++;
-	if (refused)
-		wait = REDIAL_REFUSED_MS;
-	else if (channel == PEER_CONTROL && *failures > 2)
+	if (verdict == PEER_REFUSED_UNKNOWN && failures <= PATIENCE)
+		wait = REDIAL_MS * 2; /* it joins: soon it will be known */
+	else if (verdict != PEER_WELCOME)
+		wait = failures <= PATIENCE_REFUSED ? REDIAL_REFUSED_MS
+						    : REDIAL_REFUSED_SLOW_MS;
+	else if (channel == PEER_CONTROL && failures > 2)
 		wait = REDIAL_CONTROL_MS;
-	else if (*failures > PATIENCE)
+	else if (failures > PATIENCE)
 		wait = REDIAL_SLOW_MS;
 	peer->due[channel] = clock_ms() + wait;
 }
@@ -191,9 +264,8 @@ dial_channel(struct peers *p, struct peer *peer, enum peer_channel channel)
 		peer->due[channel] = clock_ms() + REDIAL_MS;
 		return;
 	}
-	wait_after_failure(peer, channel, false);
-	if (channel == PEER_CONTROL)
-		set_trouble(peer, e.text);
+	wait_after_failure(peer, channel, PEER_WELCOME);
+	set_trouble(p, peer, e.text);
 }
 
 /* Dials what is due; the time until more is. */
@@ -205,7 +277,7 @@ dial_due(struct peers *p)
 
 	TAILQ_FOREACH(peer, &p->peers, entry)
 		for (unsigned i = 0; i < PEER_CHANNELS; i++) {
-			if (!peer->listed || !is_wanted(peer, i) ||
+			if (!may_dial(peer, i) ||
 			    line_find(p, peer->member.raft_id,
 				(enum peer_channel)i, true) != NULL)
 				continue;
@@ -280,6 +352,19 @@ peers_want(
 		line_fail(l, "no longer wanted");
 }
 
+void
+peers_guest(struct peers *p, const struct peer_hello *h)
+{
+	struct peer *peer = find_or_add(p, h->from);
+
+	if (peer->listed || h->address[0] == '\0')
+		return;
+	store_member_clear(&peer->member);
+	peer->member.raft_id = h->from;
+	peer->member.address = xstrdup(h->address);
+	peer->member.host = xstrdup(h->host);
+}
+
 /* ---- what becomes of lines ---------------------------------------------- */
 
 /* The same member's connection from before is worth nothing any more. */
@@ -309,16 +394,21 @@ peers_line_up(struct peer_line *l)
 
 	log_debug("cluster: %s: %s connection %s", l->address,
 	    channel_names[l->channel], l->dialled ? "made" : "accepted");
-	if (l->dialled && peer != NULL) {
+	if (peer != NULL) {
+		end_trouble(peer);
+		if (l->dialled)
+			peer->why[0] = '\0';
+	}
+	if (l->dialled && (peer = find_any(p, l->node)) != NULL) {
 		peer->failures[l->channel] = 0;
 		/* Raft asks again when it has lost it. */
 		if (l->channel == PEER_RAFT)
 			peer->want[PEER_RAFT] = false;
-		if (l->channel == PEER_CONTROL)
-			end_trouble(peer);
 	}
-	if (!l->dialled && l->node != 0)
+	if (!l->dialled && l->node != 0) {
+		forget_stranger(p, l->address);
 		replace_older(l);
+	}
 	if (l->state == LINE_DEAD)
 		return;
 	if (l->channel == PEER_CONTROL)
@@ -333,18 +423,17 @@ void
 peers_line_gone(struct peer_line *l, bool was_up, const char *why)
 {
 	struct peers *p = l->peers;
-	struct peer *peer = peers_find(p, l->node);
-	bool refused = l->verdict != PEER_WELCOME;
+	struct peer *peer = find_any(p, l->node);
 
 	log_debug("cluster: %s: %s connection: %s", l->address,
 	    channel_names[l->channel], why);
 	if (l->dialled && peer != NULL) {
-		if (was_up)
+		if (was_up) {
 			peer->due[l->channel] = clock_ms() + REDIAL_MS;
-		else
-			wait_after_failure(peer, l->channel, refused);
-		if (l->channel == PEER_CONTROL)
-			set_trouble(peer, why);
+		} else if (is_wanted(peer, l->channel)) {
+			wait_after_failure(peer, l->channel, l->verdict);
+			set_trouble(p, peer, why);
+		}
 		peers_schedule(p);
 	}
 	if (l->channel == PEER_CONTROL)

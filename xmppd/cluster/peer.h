@@ -42,7 +42,7 @@ struct peer_trouble {
 	uint32_t node;    /* Raft id; 0: not a member */
 	char address[64]; /* numeric */
 	int64_t since;    /* unix seconds; 0: all is well */
-	char text[160];   /* "connection refused", "certificate not in ..." */
+	char text[256];   /* "connection refused", "certificate not in ..." */
 };
 
 struct peers_callbacks {

@@ -21,6 +21,7 @@ encode_body(struct buf *out, const struct peer_hello *h)
 	buf_add_u32(out, h->to);
 	buf_add_u64(out, h->boot);
 	buf_add_text(out, h->host);
+	buf_add_text(out, h->address);
 	buf_add_text(out, h->text);
 }
 
@@ -75,6 +76,7 @@ peer_hello_decode(const void *data, size_t len, struct peer_hello *h)
 	if (!cursor_ok(&c) || h->channel >= PEER_CHANNELS ||
 	    h->verdict >= PEER_VERDICTS ||
 	    !decode_text(&c, h->host, sizeof(h->host)) ||
+	    !decode_text(&c, h->address, sizeof(h->address)) ||
 	    !decode_text(&c, h->text, sizeof(h->text)) ||
 	    !decode_bytes(&c, h->proof, sizeof(h->proof)) || !cursor_done(&c))
 		return RES_INVALID;

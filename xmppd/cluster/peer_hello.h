@@ -15,6 +15,8 @@
  */
 #define PEER_PROTOCOL 1
 #define PEER_HOST_MAX 253 /* characters of a host name */
+#define PEER_ADDRESS_MAX 63
+#define PEER_TEXT_MAX 255
 #define PEER_HELLO_MAX 1024
 
 /* What the acceptor says; the names are only for the log. */
@@ -40,7 +42,8 @@ struct peer_hello {
 	uint32_t from, to; /* Raft ids; 0: none, or not known */
 	uint64_t boot;
 	char host[PEER_HOST_MAX + 1];
-	char text[160]; /* a verdict's reason */
+	char address[PEER_ADDRESS_MAX + 1]; /* where it listens; or empty */
+	char text[PEER_TEXT_MAX + 1];       /* a verdict's reason */
 	uint8_t proof[32];
 };
 

@@ -25,7 +25,8 @@ struct ssl_st;
 #define PEER_IP_SIZE 64
 
 enum line_state {
-	LINE_CONNECTING, /* dialled: TCP and TLS */
+	LINE_CONNECTING, /* dialled: TCP */
+	LINE_SECURING,   /* dialled: TLS */
 	LINE_HELLO,      /* the other side's hello is awaited */
 	LINE_LEAVING,    /* Raft's: goes when its hello is written */
 	LINE_UP,
@@ -50,23 +51,30 @@ struct peer_line {
 };
 TAILQ_HEAD(peer_lines, peer_line);
 
-/* A member, not this node; or one that somebody wants to reach before the
- * table has it. */
+/* A member, not this node; or one that the table doesn't have yet: somebody
+ * wants to reach it, or it was here (brings_the_log() in peer_line.c), and then
+ * its address is known. */
 struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct store_member member;
-	bool listed; /* in the table; else only its Raft id is known */
+	bool listed; /* in the table */
 	bool want[PEER_CHANNELS];
 	uint64_t due[PEER_CHANNELS]; /* when it may be dialled again, ms */
 	unsigned failures[PEER_CHANNELS];
-	int64_t since; /* trouble, unix seconds; 0: all is well */
-	char why[160];
-	struct peer_copy *copy; /* what is sent to it; NULL: nothing */
+	int64_t since;               /* unreachable, unix seconds; 0: no */
+	char why[PEER_TEXT_MAX + 1]; /* of the newest failure; "": none */
+	struct peer_copy *copy;      /* what is sent to it; NULL: nothing */
 };
 TAILQ_HEAD(peer_list, peer);
 
-/* Who was refused and is no member: the newest few. */
+/* Who was refused and is no member: the newest few, for ten minutes. */
 #define PEER_STRANGERS 16
+#define PEER_STRANGER_S 600
+
+struct peer_stranger {
+	struct peer_trouble trouble;
+	int64_t last; /* unix seconds */
+};
 
 /* A certificate whose dates were complained of. */
 struct peer_warned {
@@ -94,7 +102,7 @@ struct peers {
 	uint32_t newest_id; /* the highest Raft id ever seen in the table */
 	struct peer_list peers;
 	struct peer_lines lines, dead;
-	struct peer_trouble strangers[PEER_STRANGERS];
+	struct peer_stranger strangers[PEER_STRANGERS];
 	size_t stranger_count;
 	struct event *timer; /* the next dial */
 	struct event *beat;  /* keep-alive */
@@ -117,6 +125,10 @@ void peers_schedule(struct peers *p);
 void peers_line_up(struct peer_line *l);
 void peers_line_gone(struct peer_line *l, bool was_up, const char *why);
 int peers_line_message(struct peer_line *l, const uint8_t *msg, size_t len);
+/* A member that is not in the table yet, and where it says it listens. */
+void peers_guest(struct peers *p, const struct peer_hello *h);
+/* It does not answer. */
+void peers_silent(struct peer_line *l);
 /* Somebody was refused, who isn't a member or hasn't shown which. */
 void peers_refused(struct peers *p, const char *address, const char *why);
 /* A numeric "address:port" without the port and brackets. */

@@ -1,7 +1,7 @@
 /*
  * One connection between nodes.
  *
- *   dialled:  CONNECTING --ready, hello sent--> HELLO --welcome--> UP
+ *   dialled:  CONNECTING --> SECURING --hello sent--> HELLO --welcome--> UP
  *   accepted: HELLO --hello is good, welcome sent--> UP
  *   Raft's:   ... --> LEAVING --hello written--> given to the Raft thread
  *
@@ -107,6 +107,9 @@ line_closed(void *arg, const char *why)
 	if (l->why != NULL) {
 		log_warn("cluster: %s: closed: %s", l->address, l->why);
 		why = l->why;
+	} else if (l->state == LINE_SECURING && !str_equal(why, "timed out")) {
+		why = "no cluster is served there: are 'xmpp cluster enable', "
+		      "'xmpp certs' and 'xmpp cluster trust' done?";
 	}
 	line_bury(l);
 	peers_line_gone(l, was_up, why);
@@ -149,6 +152,8 @@ send_hello(struct peer_line *l, struct peer_hello *h)
 	memcpy(h->cluster, p->self.cluster, sizeof(h->cluster));
 	snprintf(h->host, sizeof(h->host), "%s",
 	    p->self.me.host != NULL ? p->self.me.host : "");
+	snprintf(h->address, sizeof(h->address), "%s",
+	    p->self.me.address != NULL ? p->self.me.address : "");
 	if (peer_tls_exporter(conn_ssl(l->conn), exporter))
 		peer_hello_prove(h, l->dialled ? PEER_DIALLER : PEER_ACCEPTOR,
 		    p->self.me.key, exporter);
@@ -253,12 +258,14 @@ judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
 		peer = peers_find(p, h->from);
 	l->channel = (enum peer_channel)h->channel;
 	if (check_certificate(l, stranger ? NULL : peer, h, &e) != RES_OK) {
-		snprintf(why, size, "%.150s", e.text);
+		snprintf(why, size, "%.*s", (int)size - 1, e.text);
 		return PEER_REFUSED_CERTIFICATE;
 	}
 	verdict = judge_member(l, h, peer, &text);
-	if (brings_the_log(h, verdict))
+	if (brings_the_log(h, verdict)) {
 		verdict = PEER_WELCOME;
+		peers_guest(l->peers, h);
+	}
 	if (verdict == PEER_WELCOME && h->to != 0 &&
 	    h->to != p->self.me.raft_id) {
 		text = "another node is meant";
@@ -346,6 +353,19 @@ take_hello(struct peer_line *l, const struct peer_hello *h)
 	l->state = LINE_LEAVING;
 }
 
+static bool
+is_whom_it_dialled(struct peer_line *l, const struct peer_hello *h,
+    const struct peer *peer, const char **why)
+{
+	enum peer_verdict verdict;
+
+	*why = "another node answers";
+	if (h->from != l->node)
+		return false;
+	verdict = judge_member(l, h, peer, why);
+	return verdict == PEER_WELCOME || brings_the_log(h, verdict);
+}
+
 /* What this node was told by whom it dialled. */
 static void
 take_verdict(struct peer_line *l, const struct peer_hello *h)
@@ -353,7 +373,7 @@ take_verdict(struct peer_line *l, const struct peer_hello *h)
 	struct peers *p = l->peers;
 	const struct peer *peer = peers_find(p, l->node);
 	const char *text = "";
-	char why[200];
+	char why[PEER_TEXT_MAX + 32] = "";
 	struct error e;
 
 	l->verdict = (enum peer_verdict)h->verdict;
@@ -361,17 +381,14 @@ take_verdict(struct peer_line *l, const struct peer_hello *h)
 		snprintf(why, sizeof(why), "its protocol is %u, this node's %u",
 		    h->protocol, PEER_PROTOCOL);
 		l->verdict = PEER_REFUSED_VERSION;
-	} else if (l->node == 0 &&
+	} else if (peer == NULL &&
 	    check_certificate(l, NULL, h, &e) != RES_OK) {
-		snprintf(why, sizeof(why), "%.190s", e.text);
+		snprintf(why, sizeof(why), "%.*s", PEER_TEXT_MAX, e.text);
 		l->verdict = PEER_REFUSED_CERTIFICATE;
 	} else if (h->verdict != PEER_WELCOME) {
 		snprintf(why, sizeof(why), "it refuses this node: %s", h->text);
-	} else if (l->node != 0 &&
-	    (h->from != l->node ||
-		judge_member(l, h, peer, &text) != PEER_WELCOME)) {
-		snprintf(why, sizeof(why), "not accepted: %s",
-		    *text == '\0' ? "another node answers" : text);
+	} else if (l->node != 0 && !is_whom_it_dialled(l, h, peer, &text)) {
+		snprintf(why, sizeof(why), "not accepted: %s", text);
 		l->verdict = PEER_REFUSED_KEY;
 	}
 	if (l->verdict != PEER_WELCOME) {
@@ -489,6 +506,7 @@ line_ready(void *arg)
 		line_secure(l);
 		return;
 	}
+	l->state = LINE_SECURING;
 	conn_set_deadline(l->conn, PEER_TIMEOUT_MS);
 	conn_start_tls(l->conn, peer_tls_client(&l->peers->tls));
 }

@@ -363,6 +363,7 @@ peer_request_beat(struct peers *p)
 		if (l->channel != PEER_CONTROL || l->state != LINE_UP)
 			continue;
 		if (is_silent(l, now)) {
+			peers_silent(l);
 			line_fail(l, "does not answer");
 			next = TAILQ_FIRST(&p->lines);
 		} else if (l->dialled && l->node != 0) {
