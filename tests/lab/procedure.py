@@ -26,6 +26,8 @@ class Terminal:
             master.wait()
 
     def connect(self, node):
+        if machine.answers(self.lab.path("ssh-" + node.name)):
+            return  # another one keeps a connection open already
         self.masters.append(subprocess.Popen(
             ["ssh", "-F", self.lab.path("ssh_config"), "-M", "-N", node.name],
             stdin=subprocess.DEVNULL, start_new_session=True))
@@ -216,6 +218,13 @@ def deploy(lab, t):
     wait_for_bridges(lab, t)
 
 
+def outside(t, node):
+    """Whether a node knows that it is in no cluster: one that was removed while
+    it was away is told so by the first member that it meets."""
+    state = t.ask(node, "xmpp cluster status")[1].partition("\n")[0]
+    return state not in ("State: NO LEADER", "State: JOINING")
+
+
 def rejoin(lab, t, node):
     """A node that was reset, removed or wiped gets what a new one gets; the
     Call Bridges and accounts come from the cluster."""
@@ -233,6 +242,8 @@ def rejoin(lab, t, node):
                 name, node.name))
     if missing:
         t.sftp(node, *["put " + name for name in missing])
+    machine.wait_for(lambda: outside(t, node), 20,
+                     "%s hears from a member" % node.name)
     configure(lab, t, node)
     join(lab, t, node, members[0])
     if "not configured" in t.ask(node, "callbridge status")[1]:

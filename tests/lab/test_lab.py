@@ -288,7 +288,8 @@ def odd(heard, sent):
         twice[:10], missing[:10], heard == sorted(heard))
 
 
-async def chatting(w, work, at=("cb2", "cb3")):
+async def chatting(w, at, work):
+    """alice on one node and bob on the other talk while something is done."""
     alice = await Client(w, "alice", at[0]).login()
     bob = await Client(w, "bob", at[1]).login()
     try:
@@ -296,20 +297,6 @@ async def chatting(w, work, at=("cb2", "cb3")):
     finally:
         await alice.logout()
         await bob.logout()
-
-
-def put_leader_on(w, name):
-    """Makes a node the leader, by what hands leadership over."""
-    for _ in range(10):
-        leader = w.leader()
-        if leader == name:
-            return
-        w.done(leader, "xmpp disable")
-        machine.wait_for(lambda: (w.status(name) or ("",) * 3)[2] not in (
-            None, w.node(leader).address + ":5222"), 10 * SLOW, "hand-over")
-        w.done(leader, "xmpp enable")
-        w.wait_agreed()
-    raise Failed("leadership didn't come to " + name)
 
 
 # Cases. The docstring is what is shown.
@@ -445,71 +432,75 @@ def dns_is_asked(w):
 
 async def chat_goes_on_while_the_leader_dies(w):
     """kill -9 of the leader: nothing lost, nothing twice, a short pause"""
-    put_leader_on(w, "cb1")
-    pause = await chatting(w, lambda: w.kill("cb1"))
+    leader = w.leader()
+    pause = await chatting(w, w.others(leader), lambda: w.kill(leader))
     print("  leader killed: pause %.0f ms" % (pause * 1000))
     check(pause < 2.5 * SLOW, "a pause of", pause, "s")
-    w.start("cb1")
+    w.start(leader)
 
 
 async def chat_goes_on_while_the_leader_is_silent(w):
     """SIGSTOP of the leader, and what it does when it comes back"""
-    put_leader_on(w, "cb1")
-    pause = await chatting(w, lambda: w.run("stop", "cb1"))
-    w.run("cont", "cb1")
+    leader = w.leader()
+    pause = await chatting(w, w.others(leader), lambda: w.run("stop", leader))
+    w.run("cont", leader)
     print("  leader silent: pause %.0f ms" % (pause * 1000))
     check(pause < 6 * SLOW, "a pause of", pause, "s")
 
 
 async def chat_goes_on_while_a_follower_dies(w):
     """kill -9 of a follower that serves neither of them"""
-    put_leader_on(w, "cb2")
-    pause = await chatting(w, lambda: w.kill("cb1"))
+    leader = w.leader()
+    at = [leader, w.others(leader)[0]]
+    follower = w.others(*at)[0]
+    pause = await chatting(w, at, lambda: w.kill(follower))
     check(pause < 1 * SLOW, "a pause of", pause, "s")
-    w.start("cb1")
+    w.start(follower)
 
 
 async def leadership_is_handed_over(w):
     """xmpp disable on the leader: the others go on at once"""
-    put_leader_on(w, "cb1")
-    pause = await chatting(w, lambda: w.done("cb1", "xmpp disable"))
+    leader = w.leader()
+    pause = await chatting(w, w.others(leader),
+                           lambda: w.done(leader, "xmpp disable"))
+    print("  leadership handed over: pause %.0f ms" % (pause * 1000))
     check(pause < 1 * SLOW, "a pause of", pause, "s")
-    state, peers, leader = w.status("cb1")
+    state, peers, now = w.status(leader)
     check(state == "DISABLED" and len(peers) == 3, state, peers)
-    check(w.named(leader) != "cb1", leader)
-    w.done("cb1", "xmpp enable")
+    check(w.named(now) != leader, now)
+    w.done(leader, "xmpp enable")
 
 
 async def contacts_see_who_died(w):
     """a contact on a killed node goes offline, once; later messages are kept"""
-    put_leader_on(w, "cb2")
-    alice = await Client(w, "alice", "cb2").login()
-    bob = await Client(w, "bob", "cb3").login()
+    leader = w.leader()
+    victim, third = w.others(leader)
+    alice = await Client(w, "alice", leader).login()
+    bob = await Client(w, "bob", victim).login()
     alice.send_presence_subscription(pto=bob.boundjid.bare)
     await until(lambda: any(p[0].startswith("bob@") and p[1] == "available"
                             for p in alice.presence), 10 * SLOW,
                 "bob's presence")
     alice.presence.clear()
-    await asyncio.get_running_loop().run_in_executor(None, w.kill, "cb3")
+    await asyncio.get_running_loop().run_in_executor(None, w.kill, victim)
     gone = [(bob.boundjid.full, "unavailable")]
     await until(lambda: alice.presence == gone, 15 * SLOW,
-                "bob seen leaving (%s)" % alice.presence)
+                "bob seen leaving")
     alice.send_message(mto=bob.boundjid.bare, mbody="later", mtype="chat")
     await asyncio.sleep(0.5)
     check(alice.presence == gone, alice.presence)
-    again = await Client(w, "bob", "cb1").login()
+    again = await Client(w, "bob", third).login()
     await until(lambda: [m[2] for m in again.received] == ["later"],
                 10 * SLOW, "the kept message")
     await alice.logout()
     await again.logout()
     bob.abort()
-    w.start("cb3")
+    w.start(victim)
 
 
 def call_bridges_move(w):
     """Call Bridges whose server died are logged in elsewhere within a second"""
-    put_leader_on(w, "cb1")
-    victim = w.node("cb1")
+    victim = w.node(w.leader())
     xmppd = w.lab.process(victim, "xmppd")
     start = time.monotonic()
     machine.end([xmppd], 9)
@@ -520,7 +511,7 @@ def call_bridges_move(w):
     print("  Call Bridges moved within %.0f ms" % (
         (time.monotonic() - start) * 1000))
     check(time.monotonic() - start < 3 * SLOW, "took long")
-    w.start("cb1")
+    w.start(victim.name)
 
 
 async def go_sendxmpp_sends(w):
@@ -738,12 +729,12 @@ def remove_a_dead_node(w):
 
 def remove_itself(w):
     """a follower and then the leader take themselves out"""
-    put_leader_on(w, "cb1")
-    w.done("cb3", "xmpp cluster remove")
-    w.wait_agreed("cb1", "cb2")
-    check(w.status("cb3")[1] == [], w.status("cb3"))
-    w.rejoin("cb3")
-    w.wait_agreed()
+    leader = w.leader()
+    follower = w.others(leader)[0]
+    w.done(follower, "xmpp cluster remove")
+    w.wait_agreed(*w.others(follower))
+    check(w.status(follower)[1] == [], w.status(follower))
+    w.rejoin(follower)
     leader = w.leader()
     w.done(leader, "xmpp cluster remove")
     w.wait_agreed(*w.others(leader))
@@ -769,9 +760,11 @@ class Watch(threading.Thread):
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.on = False
         self.join()
+        if kind is not None:
+            return
         check(not self.wrong, "peers twice:", self.wrong[:3])
         check(self.looks > 3, "hardly looked")
 
@@ -879,7 +872,8 @@ def build_anew(w):
         for node in w.nodes[1:]:
             procedure.further_server(w.lab, t, node)
         for node in w.nodes:
-            procedure.call_bridge(w.lab, t, node)
+            t.type(node, "callbridge xmpp secret",
+                   [w.lab.secrets[node.name]] * 2)
         procedure.add_accounts(w.lab, t)
 
 
