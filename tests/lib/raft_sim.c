@@ -40,6 +40,7 @@ struct raft_sim {
 	TAILQ_HEAD(, message) messages;
 	TAILQ_HEAD(, copy) copies;
 	bool cut[RAFT_SIM_MAX][RAFT_SIM_MAX];
+	unsigned slow[RAFT_SIM_MAX][RAFT_SIM_MAX];
 	uint64_t now, random, last_at[RAFT_SIM_MAX][RAFT_SIM_MAX];
 	unsigned copy_delay, threshold, trailing;
 	char dir[64];
@@ -104,7 +105,8 @@ hook_send(void *arg, uint32_t to, const void *frames, size_t len)
 	m = xcalloc(1, sizeof(*m));
 	m->from = n->number;
 	m->to = to - 1;
-	m->at = s->now + 1 + raft_sim_random(s, DELAY_MS);
+	m->at = s->now + 1 + raft_sim_random(s, DELAY_MS) +
+	    raft_sim_random(s, s->slow[n->number][to - 1] + 1);
 	if (m->at < *last)
 		m->at = *last;
 	*last = m->at;
@@ -417,6 +419,12 @@ raft_sim_cut(struct raft_sim *s, unsigned a, unsigned b, bool cut)
 		    (m->from == b && m->to == a))
 			drop_message(s, m);
 	}
+}
+
+void
+raft_sim_slow(struct raft_sim *s, unsigned a, unsigned b, unsigned ms)
+{
+	s->slow[a][b] = s->slow[b][a] = ms;
 }
 
 /* ---- time --------------------------------------------------------------- */

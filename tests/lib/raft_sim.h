@@ -59,6 +59,8 @@ struct raft_sim_node *raft_sim_node(struct raft_sim *s, unsigned i);
 void raft_sim_start(struct raft_sim *s, unsigned i, bool bootstrap);
 void raft_sim_crash(struct raft_sim *s, unsigned i);
 void raft_sim_cut(struct raft_sim *s, unsigned a, unsigned b, bool cut);
+/* Messages between the two take up to that much longer, in ms. */
+void raft_sim_slow(struct raft_sim *s, unsigned a, unsigned b, unsigned ms);
 /* Copies take that long, in ms; 0: none is made. */
 void raft_sim_copy_delay(struct raft_sim *s, unsigned ms);
 void raft_sim_settings(

@@ -24,6 +24,13 @@
  * others try before it stands. */
 #define UNWILLING_FACTOR 3
 
+/*
+ * How many election time-outs until a marker is sent again. 0.15.0 doesn't see
+ * that one is installed if the server had told so before, and does nothing but
+ * wait for this. (What takes long, the copy, comes before the marker.)
+ */
+#define INSTALL_FACTOR 6
+
 uint64_t
 raft_core_now(const struct raft_core *c)
 {
@@ -547,6 +554,8 @@ start(struct raft_core *c)
 	c->started = true;
 	raft_set_election_timeout(&c->raft, c->cfg.election_ms);
 	raft_set_heartbeat_timeout(&c->raft, c->cfg.heartbeat_ms);
+	raft_set_install_snapshot_timeout(&c->raft,
+	    c->cfg.election_ms * INSTALL_FACTOR);
 	raft_set_snapshot_threshold(&c->raft, c->cfg.threshold);
 	raft_set_snapshot_trailing(&c->raft, c->cfg.trailing);
 	/* Without it a restarted server disturbs the leader. */

@@ -57,7 +57,10 @@ struct raft_backend {
 		uint32_t leader;
 		uint64_t term, sent;
 	} heard;
-	uint64_t append_end; /* of the AppendEntries being handled, else 0 */
+	/* The AppendEntries that is being handled; term 0: none is. */
+	struct {
+		uint64_t term, end;
+	} append;
 };
 
 typedef void (*generic_cb)(void);
@@ -469,16 +472,30 @@ stamp_fill(struct raft_backend *b, const struct raft_message *m,
 }
 
 /*
- * 0.15.0 answers a successful AppendEntries with the end of its own log, which
- * may hold leftovers of an older term behind what was compared. The leader
- * would count them as replicated. Raft says: the end of what was sent.
+ * Two answers of 0.15.0 to AppendEntries are set right.
+ *
+ * To a success it says the end of its own log, which may hold leftovers of an
+ * older term behind what was compared; the leader would count them as
+ * replicated. Raft says: the end of what was sent.
+ *
+ * It refuses what follows an entry that it has compacted, and the leader then
+ * looks for a match ever further back, for ever. But what is committed here
+ * is what the leader has: that far they do match.
  */
 static void
-clamp_result(const struct raft_backend *b, struct raft_append_entries_result *r)
+correct_result(
+    const struct raft_backend *b, struct raft_append_entries_result *r)
 {
-	if (b->append_end != 0 && r->rejected == 0 &&
-	    r->last_log_index > b->append_end)
-		r->last_log_index = b->append_end;
+	const struct raft *raft = b->io.data;
+
+	if (b->append.term == 0 || r->term != b->append.term)
+		return;
+	if (r->rejected != 0 && r->rejected <= raft->commit_index) {
+		r->rejected = 0;
+		r->last_log_index = raft->commit_index;
+	} else if (r->rejected == 0 && r->last_log_index > b->append.end) {
+		r->last_log_index = b->append.end;
+	}
 }
 
 /*
@@ -496,7 +513,7 @@ io_send(struct raft_io *io, struct raft_io_send *req,
 	bool sent = true;
 
 	if (m.type == RAFT_IO_APPEND_ENTRIES_RESULT)
-		clamp_result(b, &m.append_entries_result);
+		correct_result(b, &m.append_entries_result);
 	if (b->hooks.allowed(b->hooks.arg, &m)) {
 		stamp_fill(b, &m, &stamp);
 		raft_codec_encode(&frame, &m, &stamp);
@@ -721,11 +738,13 @@ raft_io_receive(
 	/* Raft's address of a server is its id in digits. */
 	snprintf(address, sizeof(address), "%" PRIu32, from);
 	m.server_address = address;
-	b->append_end = m.type == RAFT_IO_APPEND_ENTRIES
-	    ? m.append_entries.prev_log_index + m.append_entries.n_entries
-	    : 0;
+	if (m.type == RAFT_IO_APPEND_ENTRIES) {
+		b->append.term = m.append_entries.term;
+		b->append.end = m.append_entries.prev_log_index +
+		    m.append_entries.n_entries;
+	}
 	b->recv(&b->io, &m);
-	b->append_end = 0;
+	b->append.term = 0;
 	return RES_OK;
 }
 
