@@ -410,6 +410,8 @@ settle(struct raft_core *c)
 		if (c->dead)
 			break;
 		note_candidate(c);
+		/* Before whoever asked for a change is told. */
+		report_members(c);
 	} while (raft_lead(c) || raft_io_drain(c->io));
 	report_members(c);
 	report_role(c);

@@ -376,6 +376,17 @@ keep_connections(struct raft_node *rn)
 		raft_wire_keep(rn->wire, others[i]);
 }
 
+/* Before the end the leadership is handed over; there may be nobody yet who
+ * has shown that it can take over. */
+static void
+try_to_stop(struct raft_node *rn)
+{
+	if (raft_core_leads(rn->core))
+		raft_core_transfer(rn->core, 0, NULL, NULL);
+	else
+		event_base_loopexit(rn->base, NULL);
+}
+
 static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -383,6 +394,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	raft_core_tick(rn->core);
+	if (rn->stopping)
+		try_to_stop(rn);
 	if (++rn->ticks % KEEP_TICKS == 0)
 		keep_connections(rn);
 	look_again(rn);
@@ -422,29 +435,19 @@ wish_done(void *arg, int code, const char *text)
 }
 
 static void
-stop_done(void *arg, int code, const char *text)
-{
-	struct raft_node *rn = arg;
-
-	(void)text;
-	/* Nobody can take over: there is nothing to wait for. */
-	if (code != RES_OK)
-		event_base_loopexit(rn->base, NULL);
-}
-
-static void
 begin_stop(struct raft_node *rn, uint64_t ms)
 {
 	struct timeval tv = { (time_t)(ms / 1000),
 		(suseconds_t)(ms % 1000) * 1000 };
+	uint32_t other;
 
 	rn->stopping = true;
-	if (ms == 0 || !raft_core_leads(rn->core)) {
+	if (ms == 0 || raft_core_others(rn->core, &other, 1) == 0) {
 		event_base_loopexit(rn->base, NULL);
 		return;
 	}
 	event_add(rn->deadline, &tv);
-	raft_core_transfer(rn->core, 0, stop_done, rn);
+	try_to_stop(rn);
 }
 
 /* Handles one; true if the mail is kept. */
