@@ -15,7 +15,7 @@
 
 #include "common/log.h"
 #include "tests/lib/raft_sim.h"
-#include "xmppd/cluster/raft_lease.h"
+#include "xmppd/cluster/raft_core_impl.h"
 
 static void
 done(void *arg, int code, const char *text)
@@ -419,7 +419,10 @@ an_uncommitted_change_is_rolled_back(void **state)
 		assert_true(leader > 0);
 		if (restart) {
 			raft_sim_crash(s, 0);
+			raft_sim_node(s, 0)->member_count = 0;
 			raft_sim_start(s, 0, false);
+			/* What isn't committed isn't reported. */
+			assert_int_equal(raft_sim_node(s, 0)->member_count, 0);
 		}
 		raft_sim_propose(s, (unsigned)leader, "another");
 		raft_sim_run(s, 50);
@@ -443,6 +446,181 @@ an_uncommitted_change_is_rolled_back(void **state)
 		assert_int_equal(raft_sim_node(s, 0)->member_count, 3);
 		raft_sim_free(s);
 	}
+}
+
+/* ---- messages made by hand ----------------------------------------------- */
+
+static void
+inject(struct raft_sim *s, unsigned to, uint32_t from, struct raft_message *m)
+{
+	struct raft_stamp stamp = { 0 };
+	struct buf frame = { 0 };
+
+	raft_codec_encode(&frame, m, &stamp);
+	assert_int_equal(raft_core_receive(raft_sim_node(s, to)->core, from,
+			     frame.data + 4, frame.len - 4),
+	    RES_OK);
+	buf_clear(&frame);
+}
+
+static const struct raft *
+raft_of(struct raft_sim *s, unsigned i)
+{
+	return &raft_sim_node(s, i)->core->raft;
+}
+
+static struct raft_message
+vote_request(struct raft_sim *s, uint32_t candidate, bool disrupt)
+{
+	const struct raft *r = raft_of(s, 0);
+	struct raft_message m = { .type = RAFT_IO_REQUEST_VOTE };
+
+	m.request_vote.term = r->current_term + 1;
+	m.request_vote.candidate_id = candidate;
+	m.request_vote.last_log_index = 1000;
+	m.request_vote.last_log_term = r->current_term;
+	m.request_vote.disrupt_leader = disrupt;
+	return m;
+}
+
+static void
+the_target_of_a_hand_over_gets_no_second_vote(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(21, 3);
+	struct raft_message other = vote_request(s, 2, true);
+	struct raft_message target = vote_request(s, 3, true);
+
+	(void)state;
+	raft_sim_cut(s, 0, 2, true);
+	raft_core_transfer(raft_sim_node(s, 0)->core, 3, NULL, NULL);
+	inject(s, 0, 2, &other);
+	assert_int_equal(raft_of(s, 0)->voted_for, 2);
+	inject(s, 0, 3, &target);
+	assert_int_equal(raft_of(s, 0)->voted_for, 2);
+	raft_sim_free(s);
+}
+
+static void
+who_was_told_to_stand_does_not_disturb_for_ever(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(22, 3);
+	const struct raft *leader = raft_of(s, 0);
+	struct raft_message m = { .type = RAFT_IO_TIMEOUT_NOW };
+	uint64_t term = leader->current_term;
+
+	(void)state;
+	m.timeout_now.term = term;
+	m.timeout_now.last_log_index = leader->last_stored;
+	m.timeout_now.last_log_term = term;
+	raft_sim_cut(s, 0, 2, true);
+	raft_sim_cut(s, 1, 2, true);
+	inject(s, 2, 1, &m);
+	assert_int_equal(raft_of(s, 2)->state, RAFT_CANDIDATE);
+	raft_sim_run(s, 5000);
+	/* It asked for votes once; since then it asks whether it may. */
+	assert_int_equal(raft_sim_node(s, 2)->seen_term, term + 1);
+	raft_sim_free(s);
+}
+
+static void
+a_marker_without_its_state_is_refused(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(23, 2);
+	const struct raft *follower = raft_of(s, 1);
+	struct raft_message m = { .type = RAFT_IO_INSTALL_SNAPSHOT };
+	struct raft_install_snapshot *snapshot = &m.install_snapshot;
+	uint8_t marker[RAFT_INDEX_SIZE] = { 0, 0, 0, 0, 0, 0, 0, 90 };
+
+	(void)state;
+	snapshot->term = follower->current_term;
+	snapshot->last_index = 100;
+	snapshot->last_term = follower->current_term;
+	snapshot->conf_index = 1;
+	snapshot->conf = follower->configuration;
+	snapshot->data.base = marker;
+	snapshot->data.len = sizeof(marker);
+	inject(s, 1, 1, &m);
+	assert_int_equal(follower->log.snapshot.last_index, 0);
+	/* With it, it's taken. */
+	raft_sim_node(s, 1)->synced = 90;
+	inject(s, 1, 1, &m);
+	assert_int_equal(follower->log.snapshot.last_index, 100);
+	raft_sim_free(s);
+}
+
+/* An AppendEntries with one entry, behind what the follower has. */
+static void
+inject_entry(struct raft_sim *s, unsigned to, unsigned short type,
+    const struct buf *data)
+{
+	const struct raft *r = raft_of(s, to);
+	struct raft_entry entry = { .term = r->current_term,
+		.type = type,
+		.buf = { data->data, data->len } };
+	struct raft_message m = { .type = RAFT_IO_APPEND_ENTRIES };
+
+	m.append_entries.term = r->current_term;
+	m.append_entries.prev_log_index = r->last_stored;
+	m.append_entries.prev_log_term = r->current_term;
+	m.append_entries.leader_commit = r->last_stored;
+	m.append_entries.entries = &entry;
+	m.append_entries.n_entries = 1;
+	inject(s, to, 1, &m);
+}
+
+static void
+a_marker_holds_no_uncommitted_configuration(void **state)
+{
+	struct raft_sim *s = raft_sim_new(25);
+	const struct raft *follower;
+	struct raft_buffer conf;
+	struct buf b = { 0 };
+
+	(void)state;
+	raft_sim_settings(s, 1, 1);
+	raft_sim_start(s, 0, true);
+	raft_sim_start(s, 1, false);
+	raft_sim_add(s, 1, 3000);
+	raft_sim_run(s, 500);
+	follower = raft_of(s, 1);
+	raft_sim_cut(s, 0, 1, true);
+	raft_codec_put_index(&b, follower->last_stored + 1);
+	buf_add_str(&b, "command");
+	inject_entry(s, 1, RAFT_COMMAND, &b);
+	buf_reset(&b);
+	raft_configuration_encode(&follower->configuration, &conf);
+	buf_add(&b, conf.base, conf.len);
+	raft_free(conf.base);
+	/* The command is applied with the change that follows in the log. */
+	inject_entry(s, 1, RAFT_CHANGE, &b);
+	assert_int_equal(raft_sim_has(s, 1, "command"), 1);
+	assert_int_not_equal(follower->configuration_uncommitted_index, 0);
+	assert_int_equal(follower->snapshot.pending.term, 0);
+	buf_clear(&b);
+	raft_sim_free(s);
+}
+
+static void
+malformed_messages_end_only_their_connection(void **state)
+{
+	struct raft_sim *s = raft_sim_cluster(24, 3);
+	uint8_t bytes[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		for (size_t k = 0; k < sizeof(bytes); k++)
+			bytes[k] = (uint8_t)raft_sim_random(s, 256);
+		bytes[0] = (uint8_t)(i % 8);
+		/* What is well-formed by chance has a far too high number. */
+		bytes[1] |= 0x80;
+		assert_int_equal(raft_core_receive(raft_sim_node(s, 1)->core, 1,
+				     bytes, 1 + i % 64),
+		    RES_INVALID);
+	}
+	raft_sim_propose(s, 0, "fine");
+	raft_sim_run(s, 100);
+	assert_int_equal(raft_sim_has(s, 1, "fine"), 1);
+	raft_sim_free(s);
 }
 
 /* ---- by chance ---------------------------------------------------------- */
@@ -650,6 +828,11 @@ main(void)
 		T(a_new_server_is_given_a_copy_and_becomes_a_voter),
 		T(a_removed_server_is_gone_and_the_rest_goes_on),
 		T(an_uncommitted_change_is_rolled_back),
+		T(the_target_of_a_hand_over_gets_no_second_vote),
+		T(who_was_told_to_stand_does_not_disturb_for_ever),
+		T(a_marker_without_its_state_is_refused),
+		T(a_marker_holds_no_uncommitted_configuration),
+		T(malformed_messages_end_only_their_connection),
 		T(whatever_happens_nothing_is_lost_and_one_leads),
 	};
 
