@@ -399,6 +399,14 @@ note_candidate(struct raft_core *c)
 		c->candidate_since = raft_core_now(c);
 }
 
+/* 0.15.0 forgets this where a snapshot takes the place of the entry. */
+static void
+note_committed_change(struct raft *r)
+{
+	if (r->configuration_uncommitted_index <= r->last_applied)
+		r->configuration_uncommitted_index = 0;
+}
+
 static void
 settle(struct raft_core *c)
 {
@@ -410,6 +418,7 @@ settle(struct raft_core *c)
 		if (c->dead)
 			break;
 		note_candidate(c);
+		note_committed_change(&c->raft);
 		/* Before whoever asked for a change is told. */
 		report_members(c);
 	} while (raft_lead(c) || raft_io_drain(c->io));
