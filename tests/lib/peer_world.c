@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/conn.h"
 #include "common/xmalloc.h"
+#include "tests/lib/tree.h"
 
 #define LIMIT_MS 10000
 
@@ -253,7 +254,6 @@ void
 peer_world_clear(struct peer_world *w)
 {
 	struct peer_world_node *n;
-	char *command;
 
 	for (unsigned i = 0; i < w->count; i++) {
 		n = &w->nodes[i];
@@ -272,9 +272,7 @@ peer_world_clear(struct peer_world *w)
 	conn_loop_free(w->loop);
 	event_base_free(w->base);
 	buf_clear(&w->answer);
-	xasprintf(&command, "rm -r %s", w->dir);
-	assert_int_equal(system(command), 0);
-	free(command);
+	tree_remove(w->dir);
 }
 
 void

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/xmalloc.h"
+#include "tests/lib/tree.h"
 #include "xmppd/cluster/raft_lease.h"
 
 #define TICK_MS 10
@@ -37,8 +38,8 @@ struct copy {
 
 struct raft_sim {
 	struct raft_sim_node nodes[RAFT_SIM_MAX];
-	TAILQ_HEAD(, message) messages;
-	TAILQ_HEAD(, copy) copies;
+	TAILQ_HEAD(messages, message) messages;
+	TAILQ_HEAD(copies, copy) copies;
 	bool cut[RAFT_SIM_MAX][RAFT_SIM_MAX];
 	unsigned slow[RAFT_SIM_MAX][RAFT_SIM_MAX];
 	uint64_t now, random, last_at[RAFT_SIM_MAX][RAFT_SIM_MAX];
@@ -303,16 +304,6 @@ cut_state(struct raft_sim_node *n, uint64_t upto)
 		buf_clear(&n->entries[--n->count].bytes);
 }
 
-static void
-remove_file(const char *dir, const char *name)
-{
-	char *path;
-
-	xasprintf(&path, "%s/%s", dir, name);
-	unlink(path);
-	free(path);
-}
-
 void
 raft_sim_free(struct raft_sim *s)
 {
@@ -323,15 +314,12 @@ raft_sim_free(struct raft_sim *s)
 		raft_core_free(n->core);
 		cut_state(n, 0);
 		free(n->entries);
-		remove_file(n->dir, "raft.db");
-		remove_file(n->dir, "raft.db-wal");
-		rmdir(n->dir);
 	}
 	while (!TAILQ_EMPTY(&s->messages))
 		drop_message(s, TAILQ_FIRST(&s->messages));
 	while (!TAILQ_EMPTY(&s->copies))
 		drop_copy(s, TAILQ_FIRST(&s->copies));
-	rmdir(s->dir);
+	tree_remove(s->dir);
 	free(s);
 }
 

@@ -16,6 +16,9 @@
 
 #define FROM 7
 
+/* A configuration for the snapshots; made and freed by the group. */
+static struct raft_configuration shared;
+
 /* Memory as libraft would have it, freed by free_all(). */
 static void *kept[512];
 static size_t kept_count;
@@ -85,74 +88,116 @@ change(uint64_t term)
 	return e;
 }
 
+static void
+make_heartbeat(struct raft_message *m, struct raft_stamp *stamp)
+{
+	m->type = RAFT_IO_APPEND_ENTRIES;
+	m->append_entries = (struct raft_append_entries){
+		.term = 9, .prev_log_index = 5, .prev_log_term = 3
+	};
+	m->append_entries.leader_commit = 4;
+	stamp->sent = 123456;
+}
+
+static void
+make_append(struct raft_message *m, struct raft_stamp *stamp)
+{
+	struct raft_append_entries *a = &m->append_entries;
+
+	make_heartbeat(m, stamp);
+	a->n_entries = 4;
+	a->entries = keep(4 * sizeof(*a->entries));
+	a->entries[0] = command(3, 6, 13);
+	a->entries[1] = change(4);
+	a->entries[2] = barrier(9);
+	a->entries[3] = command(9, 9, 0);
+}
+
+static void
+make_append_result(struct raft_message *m, struct raft_stamp *stamp)
+{
+	m->type = RAFT_IO_APPEND_ENTRIES_RESULT;
+	m->append_entries_result.term = 9;
+	m->append_entries_result.rejected = 5;
+	m->append_entries_result.last_log_index = 77;
+	stamp->echo = 55;
+	stamp->synced = 66;
+	stamp->willing = true;
+}
+
+static void
+make_vote(struct raft_message *m, struct raft_stamp *stamp)
+{
+	(void)stamp;
+	m->type = RAFT_IO_REQUEST_VOTE;
+	m->request_vote.term = 9;
+	m->request_vote.candidate_id = FROM;
+	m->request_vote.last_log_index = 5;
+	m->request_vote.last_log_term = 3;
+	m->request_vote.disrupt_leader = true;
+}
+
+static void
+make_pre_vote(struct raft_message *m, struct raft_stamp *stamp)
+{
+	make_vote(m, stamp);
+	m->request_vote.disrupt_leader = false;
+	m->request_vote.pre_vote = true;
+}
+
+static void
+make_vote_result(struct raft_message *m, struct raft_stamp *stamp)
+{
+	(void)stamp;
+	m->type = RAFT_IO_REQUEST_VOTE_RESULT;
+	m->request_vote_result.term = 9;
+	m->request_vote_result.vote_granted = true;
+	m->request_vote_result.pre_vote = raft_tribool_true;
+}
+
+static void
+make_snapshot(struct raft_message *m, struct raft_stamp *stamp)
+{
+	struct raft_install_snapshot *s = &m->install_snapshot;
+
+	(void)stamp;
+	m->type = RAFT_IO_INSTALL_SNAPSHOT;
+	s->term = 9;
+	s->last_index = 50;
+	s->last_term = 8;
+	s->conf_index = 30;
+	s->conf = shared;
+	s->data.base = keep(RAFT_INDEX_SIZE);
+	s->data.len = RAFT_INDEX_SIZE;
+}
+
+static void
+make_timeout(struct raft_message *m, struct raft_stamp *stamp)
+{
+	(void)stamp;
+	m->type = RAFT_IO_TIMEOUT_NOW;
+	m->timeout_now.term = 9;
+	m->timeout_now.last_log_index = 50;
+	m->timeout_now.last_log_term = 8;
+}
+
+typedef void (*make_fn)(struct raft_message *m, struct raft_stamp *stamp);
+
+static const make_fn samples[] = { make_heartbeat, make_append,
+	make_append_result, make_vote, make_pre_vote, make_vote_result,
+	make_snapshot, make_timeout };
+
 /* Sample i of a message; false beyond the last. */
 static bool
 sample(size_t i, struct raft_message *m, struct raft_stamp *stamp)
 {
-	static struct raft_configuration conf;
-	struct raft_append_entries *a = &m->append_entries;
-
+	if (i == sizeof(samples) / sizeof(samples[0]))
+		return false;
 	memset(m, 0, sizeof(*m));
 	*stamp = (struct raft_stamp){ 0 };
 	m->server_id = FROM;
-	switch (i) {
-	case 0:
-		m->type = RAFT_IO_APPEND_ENTRIES;
-		*a = (struct raft_append_entries){ .term = 9,
-			.prev_log_index = 5,
-			.prev_log_term = 3,
-			.leader_commit = 4 };
-		stamp->sent = 123456;
-		return true;
-	case 1:
-		m->type = RAFT_IO_APPEND_ENTRIES;
-		*a = (struct raft_append_entries){ .term = 9,
-			.prev_log_index = 5,
-			.prev_log_term = 3,
-			.leader_commit = 99,
-			.n_entries = 4 };
-		a->entries = keep(4 * sizeof(*a->entries));
-		a->entries[0] = command(3, 6, 13);
-		a->entries[1] = change(4);
-		a->entries[2] = barrier(9);
-		a->entries[3] = command(9, 9, 0);
-		return true;
-	case 2:
-		m->type = RAFT_IO_APPEND_ENTRIES_RESULT;
-		m->append_entries_result =
-		    (struct raft_append_entries_result){ 9, 5, 77 };
-		stamp->echo = 55;
-		stamp->synced = 66;
-		stamp->willing = true;
-		return true;
-	case 3:
-	case 4:
-		m->type = RAFT_IO_REQUEST_VOTE;
-		m->request_vote =
-		    (struct raft_request_vote){ 9, FROM, 5, 3, i == 3, i == 4 };
-		return true;
-	case 5:
-	case 6:
-		m->type = RAFT_IO_REQUEST_VOTE_RESULT;
-		m->request_vote_result = (struct raft_request_vote_result){ 9,
-			i == 5, TO_RAFT_TRIBOOL(i == 6) };
-		return true;
-	case 7:
-		if (conf.n == 0)
-			conf = configuration(5);
-		m->type = RAFT_IO_INSTALL_SNAPSHOT;
-		m->install_snapshot = (struct raft_install_snapshot){ 9, 50, 8,
-			conf, 30, { keep(RAFT_INDEX_SIZE), RAFT_INDEX_SIZE } };
-		return true;
-	case 8:
-		m->type = RAFT_IO_TIMEOUT_NOW;
-		m->timeout_now = (struct raft_timeout_now){ 9, 50, 8 };
-		return true;
-	default:
-		raft_configuration_close(&conf);
-		raft_configuration_init(&conf);
-		return false;
-	}
+	samples[i](m, stamp);
+	return true;
 }
 
 static struct buf
@@ -246,68 +291,122 @@ changed_anywhere_it_does_no_harm(void **state)
 }
 
 /* One field of a well-formed AppendEntries, made wrong. */
+typedef void (*spoil_fn)(struct raft_append_entries *a);
+
+static void
+nothing(struct raft_append_entries *a)
+{
+	(void)a;
+}
+
+static void
+term_zero(struct raft_append_entries *a)
+{
+	a->term = 0;
+}
+
+static void
+term_huge(struct raft_append_entries *a)
+{
+	a->term = 1ULL << 63;
+}
+
+static void
+previous_term_without_index(struct raft_append_entries *a)
+{
+	a->prev_log_index = 0;
+}
+
+static void
+previous_index_without_term(struct raft_append_entries *a)
+{
+	a->prev_log_term = 0;
+}
+
+static void
+previous_term_above_term(struct raft_append_entries *a)
+{
+	a->prev_log_term = 10;
+}
+
+static void
+entry_term_above_term(struct raft_append_entries *a)
+{
+	a->entries[3].term = 10;
+}
+
+static void
+entry_term_goes_back(struct raft_append_entries *a)
+{
+	a->entries[3].term = 8;
+}
+
+static void
+entry_term_below_previous(struct raft_append_entries *a)
+{
+	a->entries[0].term = 2;
+}
+
+static void
+entry_type_zero(struct raft_append_entries *a)
+{
+	a->entries[2].type = 0;
+}
+
+static void
+entry_type_four(struct raft_append_entries *a)
+{
+	a->entries[2].type = 4;
+}
+
+static void
+entry_empty(struct raft_append_entries *a)
+{
+	a->entries[2].buf.len = 0;
+}
+
+static void
+entry_with_another_index(struct raft_append_entries *a)
+{
+	a->entries[3] = command(9, 10, 5);
+}
+
+static void
+entry_with_a_cut_configuration(struct raft_append_entries *a)
+{
+	a->entries[1].buf.len = 9;
+}
+
+static void
+entry_too_long(struct raft_append_entries *a)
+{
+	a->entries[3] = command(9, 9, RAFT_ENTRY_MAX);
+}
+
 static void
 what_no_leader_sends_is_refused(void **state)
 {
-	enum wrong {
-		NOTHING,
-		TERM_ZERO,
-		TERM_HUGE,
-		PREV_TERM_WITHOUT_INDEX,
-		PREV_INDEX_WITHOUT_TERM,
-		PREV_TERM_ABOVE_TERM,
-		ENTRY_TERM_ABOVE_TERM,
-		ENTRY_TERM_GOES_BACK,
-		ENTRY_TERM_BELOW_PREV,
-		ENTRY_TYPE_ZERO,
-		ENTRY_TYPE_FOUR,
-		ENTRY_EMPTY,
-		ENTRY_INDEX,
-		ENTRY_BAD_CONFIGURATION,
-		ENTRY_TOO_LONG,
-		WRONGS
-	};
+	static const spoil_fn rows[] = { nothing, term_zero, term_huge,
+		previous_term_without_index, previous_index_without_term,
+		previous_term_above_term, entry_term_above_term,
+		entry_term_goes_back, entry_term_below_previous,
+		entry_type_zero, entry_type_four, entry_empty,
+		entry_with_another_index, entry_with_a_cut_configuration,
+		entry_too_long };
 	struct raft_message m, out;
-	struct raft_append_entries *a = &m.append_entries;
 	struct raft_stamp stamp;
 	struct buf b;
 	int rc;
 
 	(void)state;
-	for (int w = NOTHING; w < WRONGS; w++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		sample(1, &m, &stamp);
-		a->term = w == TERM_ZERO ? 0
-		    : w == TERM_HUGE     ? 1ULL << 63
-					 : a->term;
-		if (w == PREV_TERM_WITHOUT_INDEX)
-			a->prev_log_index = 0;
-		if (w == PREV_INDEX_WITHOUT_TERM)
-			a->prev_log_term = 0;
-		if (w == PREV_TERM_ABOVE_TERM)
-			a->prev_log_term = 10;
-		if (w == ENTRY_TERM_ABOVE_TERM)
-			a->entries[3].term = 10;
-		if (w == ENTRY_TERM_GOES_BACK)
-			a->entries[3].term = 8;
-		if (w == ENTRY_TERM_BELOW_PREV)
-			a->entries[0].term = 2;
-		if (w == ENTRY_TYPE_ZERO)
-			a->entries[2].type = 0;
-		if (w == ENTRY_TYPE_FOUR)
-			a->entries[2].type = 4;
-		if (w == ENTRY_EMPTY)
-			a->entries[2].buf.len = 0;
-		if (w == ENTRY_INDEX)
-			a->entries[3] = command(9, 10, 5);
-		if (w == ENTRY_BAD_CONFIGURATION)
-			a->entries[1].buf.len = 9;
-		if (w == ENTRY_TOO_LONG)
-			a->entries[3] = command(9, 9, RAFT_ENTRY_MAX);
+		rows[i](&m.append_entries);
 		b = frame_of(&m, &stamp);
 		rc = raft_codec_decode(
 		    b.data + 4, b.len - 4, FROM, &out, &stamp);
-		if (rc != (w == NOTHING ? RES_OK : RES_INVALID))
-			fail_msg("wrong %d: %d", w, rc);
+		if (rc != (rows[i] == nothing ? RES_OK : RES_INVALID))
+			fail_msg("row %zu: %d", i, rc);
 		if (rc == RES_OK)
 			raft_codec_release(&out);
 		buf_clear(&b);
@@ -422,6 +521,22 @@ a_configuration_is_read_as_libraft_writes_it(void **state)
 	    RES_INVALID);
 }
 
+static int
+make_shared(void **state)
+{
+	(void)state;
+	shared = configuration(5);
+	return 0;
+}
+
+static int
+free_shared(void **state)
+{
+	(void)state;
+	raft_configuration_close(&shared);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -435,5 +550,5 @@ main(void)
 		cmocka_unit_test(a_configuration_is_read_as_libraft_writes_it),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_shared, free_shared);
 }

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/xmalloc.h"
+#include "tests/lib/tree.h"
 #include "xmppd/cluster/store.h"
 
 #define LIMIT_MS 5000
@@ -164,15 +165,11 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
-	char *command;
-	int rc;
 
 	stop(f);
-	xasprintf(&command, "rm -r %s", f->dir);
-	rc = system(command);
-	free(command);
+	tree_remove(f->dir);
 	free(f);
-	return rc;
+	return 0;
 }
 
 static void

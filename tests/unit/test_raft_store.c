@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "tests/lib/tree.h"
 
 struct fixture {
 	char dir[64], copy[64];
@@ -71,15 +72,12 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
-	char *command;
-	int rc;
 
 	raft_store_close(f->s);
-	xasprintf(&command, "rm -r %s %s", f->dir, f->copy);
-	rc = system(command);
-	free(command);
+	tree_remove(f->dir);
+	tree_remove(f->copy);
 	free(f);
-	return rc;
+	return 0;
 }
 
 static int

@@ -30,7 +30,7 @@ struct wish {
 };
 
 struct raft_changes {
-	STAILQ_HEAD(, wish) wishes;
+	STAILQ_HEAD(wishes, wish) wishes;
 	struct raft_change req; /* libraft's request */
 	bool busy;              /* req is with libraft */
 	uint64_t progress;      /* newest index of who is being added */

@@ -16,10 +16,6 @@
 #include "xmppd/cluster/raft_core_impl.h"
 #include "xmppd/cluster/raft_store.h"
 
-/* While a server is being given a copy of the state, the log that it will need
- * is kept; but not for ever. */
-#define KEEP_FACTOR 16
-
 /* How many election time-outs a server that doesn't wish to lead lets the
  * others try before it stands. */
 #define UNWILLING_FACTOR 3
@@ -72,114 +68,6 @@ raft_core_others(const struct raft_core *c, uint32_t *out, size_t max)
 		if (conf->servers[i].id != c->cfg.id && n < max)
 			out[n++] = (uint32_t)conf->servers[i].id;
 	return n;
-}
-
-/* ---- the state machine -------------------------------------------------- */
-
-/*
- * Trap 16: the library doesn't tell the index. It's in the entry, and it must
- * be the one after last_applied.
- */
-static int
-fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
-{
-	struct raft_core *c = fsm->data;
-	uint64_t index = raft_codec_index(buf->base, buf->len);
-
-	*result = NULL;
-	if (index != c->raft.last_applied + 1) {
-		raft_core_fail(c, "raft: an entry is not at its place");
-		return RAFT_CORRUPT;
-	}
-	c->last_command = index;
-	c->hooks.apply(c->hooks.arg, index,
-	    (const uint8_t *)buf->base + RAFT_INDEX_SIZE,
-	    buf->len - RAFT_INDEX_SIZE);
-	return 0;
-}
-
-/* Whether the log has to be kept as it is for now. */
-static bool
-marker_must_wait(struct raft_core *c)
-{
-	const struct raft *r = &c->raft;
-	const struct raft_store *s = raft_io_store(c->io);
-	uint64_t kept = raft_store_last(s) + 1 - raft_store_first(s);
-
-	/* 0.15.0 would note the uncommitted configuration in the snapshot. */
-	if (r->configuration_uncommitted_index != 0 ||
-	    c->change_saved > r->configuration_index)
-		return true;
-	return raft_lead_keeps_log(c) &&
-	    kept < (uint64_t)c->cfg.threshold * KEEP_FACTOR;
-}
-
-/*
- * A marker: the state itself is in state.db. It's written once that is synced
- * (raft_io's async_work waits for it), so this never blocks.
- */
-static int
-fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
-{
-	struct raft_core *c = fsm->data;
-	struct raft_buffer *out;
-	struct buf marker = { 0 };
-
-	if (marker_must_wait(c))
-		return RAFT_BUSY;
-	out = raft_calloc(1, sizeof(*out));
-	if (out == NULL)
-		return RAFT_NOMEM;
-	out->base = raft_malloc(RAFT_INDEX_SIZE);
-	out->len = RAFT_INDEX_SIZE;
-	if (out->base == NULL) {
-		raft_free(out);
-		return RAFT_NOMEM;
-	}
-	raft_codec_put_index(&marker, c->last_command);
-	memcpy(out->base, marker.data, RAFT_INDEX_SIZE);
-	buf_clear(&marker);
-	*bufs = out;
-	*n_bufs = 1;
-	c->hooks.sync(c->hooks.arg);
-	return 0;
-}
-
-static int
-fsm_snapshot_async(
-    struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
-{
-	(void)fsm;
-	(void)bufs;
-	(void)n_bufs;
-	return 0;
-}
-
-/*
- * Nothing is to be done where the state is as new as the marker, which raft_io
- * has seen to when it came from a leader. At start it may not be: then the disk
- * isn't the one that this server had.
- */
-static int
-fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
-{
-	struct raft_core *c = fsm->data;
-	uint64_t index = raft_codec_index(buf->base, buf->len);
-	uint64_t have = c->hooks.synced(c->hooks.arg);
-	char why[160];
-
-	if (have < index) {
-		snprintf(why, sizeof(why),
-		    "state.db is older (%" PRIu64
-		    ") than the log's beginning (%" PRIu64
-		    "): remove this node from the cluster and join it anew",
-		    have, index);
-		raft_core_fail(c, why);
-		return RAFT_CORRUPT;
-	}
-	c->last_command = index;
-	raft_free(buf->base);
-	return 0;
 }
 
 /* ---- what raft_io asks -------------------------------------------------- */
@@ -271,64 +159,6 @@ static void
 hook_failed(void *arg, const char *why)
 {
 	raft_core_fail(arg, why);
-}
-
-/* ---- the configuration in force ----------------------------------------- */
-
-/* Sets index and configuration to what the log, or else the marker, has. */
-static int
-find_configuration(
-    struct raft_core *c, uint64_t before, uint64_t *index, struct buf *conf)
-{
-	struct raft_store *s = raft_io_store(c->io);
-	struct raft_store_marker m;
-	int rc = raft_store_newest(s, RAFT_CHANGE, before, index, conf);
-
-	if (rc != RES_OK || raft_store_get_marker(s, &m) != RES_OK)
-		return RES_IO;
-	if (m.index != 0 && m.conf_index >= *index) {
-		*index = m.conf_index;
-		buf_reset(conf);
-		buf_add(conf, m.conf.data, m.conf.len);
-	}
-	raft_store_marker_clear(&m);
-	return RES_OK;
-}
-
-/*
- * Trap 11, and more: 0.15.0 rolls back an uncommitted configuration by looking
- * for the one before in its log, where a snapshot may have dropped it; and
- * after a restart it takes an uncommitted one for committed, and doesn't roll
- * it back at all. So the library is kept from doing it, and after the log has
- * been cut, and at the start, the configuration is set to what the disk says.
- */
-static void
-set_configuration(struct raft_core *c)
-{
-	struct raft *r = &c->raft;
-	struct raft_configuration conf;
-	struct buf bytes = { 0 };
-	uint64_t index, before;
-
-	if (find_configuration(c, UINT64_MAX >> 1, &index, &bytes) != RES_OK)
-		goto out;
-	raft_configuration_init(&conf);
-	if (index != 0 &&
-	    raft_codec_configuration(bytes.data, bytes.len, &conf) != RES_OK) {
-		raft_core_fail(c, "raft: a configuration is malformed");
-		goto out;
-	}
-	raft_configuration_close(&r->configuration);
-	r->configuration = conf;
-	r->configuration_index = index;
-	r->configuration_uncommitted_index = 0;
-	if (index <= r->commit_index)
-		goto out;
-	r->configuration_uncommitted_index = index;
-	if (find_configuration(c, index, &before, &bytes) == RES_OK)
-		r->configuration_index = before;
-out:
-	buf_clear(&bytes);
 }
 
 /* ---- after each step ---------------------------------------------------- */
@@ -477,7 +307,7 @@ raft_core_receive(
 	if (c->dead)
 		return RES_OK;
 	raft_io_drain(c->io);
-	/* See set_configuration(): while entries come in, the library knows
+	/* See raft_conf_reload(): while entries come in, the library knows
 	 * of nothing that it could roll back. */
 	c->truncated = false;
 	c->change_saved = append ? r->configuration_uncommitted_index : 0;
@@ -485,7 +315,7 @@ raft_core_receive(
 		r->configuration_uncommitted_index = 0;
 	rc = raft_io_receive(c->io, from, data, len);
 	if (c->truncated)
-		set_configuration(c);
+		raft_conf_reload(c);
 	else if (c->change_saved > r->configuration_index)
 		r->configuration_uncommitted_index = c->change_saved;
 	c->change_saved = 0;
@@ -511,28 +341,6 @@ bootstrap(struct raft_core *c)
 		rv = raft_bootstrap(&c->raft, &conf);
 	raft_configuration_close(&conf);
 	return rv;
-}
-
-/* Whether nobody else has a vote, by what the disk says. */
-static bool
-is_sole_voter(struct raft_core *c)
-{
-	struct raft_configuration conf;
-	struct buf bytes = { 0 };
-	uint64_t index;
-	unsigned others = 0, self = 0;
-
-	if (find_configuration(c, UINT64_MAX >> 1, &index, &bytes) == RES_OK &&
-	    raft_codec_configuration(bytes.data, bytes.len, &conf) == RES_OK) {
-		for (unsigned i = 0; i < conf.n; i++)
-			if (conf.servers[i].role == RAFT_VOTER)
-				*(conf.servers[i].id == c->cfg.id ? &self
-								  : &others) +=
-				    1;
-		raft_configuration_close(&conf);
-	}
-	buf_clear(&bytes);
-	return self == 1 && others == 0;
 }
 
 /*
@@ -565,14 +373,14 @@ start(struct raft_core *c)
 	c->started = true;
 	raft_set_election_timeout(&c->raft, c->cfg.election_ms);
 	raft_set_heartbeat_timeout(&c->raft, c->cfg.heartbeat_ms);
-	raft_set_install_snapshot_timeout(&c->raft,
-	    c->cfg.election_ms * INSTALL_FACTOR);
+	raft_set_install_snapshot_timeout(
+	    &c->raft, c->cfg.election_ms * INSTALL_FACTOR);
 	raft_set_snapshot_threshold(&c->raft, c->cfg.threshold);
 	raft_set_snapshot_trailing(&c->raft, c->cfg.trailing);
 	/* Without it a restarted server disturbs the leader. */
 	raft_set_pre_vote(&c->raft, true);
 	rv = bootstrap(c);
-	sole = is_sole_voter(c);
+	sole = raft_conf_is_sole_voter(c);
 	if (rv == 0 && sole)
 		rv = begin_term(c);
 	if (rv == 0)
@@ -583,19 +391,14 @@ start(struct raft_core *c)
 		raft_io_quiet_until(
 		    c->io, raft_core_now(c) + c->cfg.election_ms);
 	if (c->raft.state == RAFT_FOLLOWER)
-		set_configuration(c);
+		raft_conf_reload(c);
 	return 0;
 }
 
 static void
 make(struct raft_core *c)
 {
-	c->fsm = (struct raft_fsm){ .version = 3,
-		.data = c,
-		.apply = fsm_apply,
-		.snapshot = fsm_snapshot,
-		.restore = fsm_restore,
-		.snapshot_async = fsm_snapshot_async };
+	raft_fsm_set(c);
 	c->willing = true;
 	c->members_index = UINT64_MAX;
 	c->batch = raft_batch_new();

@@ -10,8 +10,8 @@
 #include "xmppd/cluster/raft_lease.h"
 
 /*
- * What raft_core.c (any server) and raft_lead.c (a leader's duties) share, and
- * nobody else knows.
+ * What raft_core.c (any server), raft_fsm.c, raft_conf.c and raft_lead.c (a
+ * leader's duties) share, and nobody else knows.
  */
 
 /* What a leader knows of another server, in its term. */
@@ -77,6 +77,14 @@ uint64_t raft_core_now(const struct raft_core *c);
 void raft_core_fail(struct raft_core *c, const char *why);
 unsigned raft_core_voters(
     const struct raft_core *c, uint32_t *out, unsigned max);
+
+/* raft_fsm.c */
+void raft_fsm_set(struct raft_core *c);
+
+/* raft_conf.c: sets libraft's configuration to what the disk says; whether, by
+ * that, nobody else has a vote. */
+void raft_conf_reload(struct raft_core *c);
+bool raft_conf_is_sole_voter(struct raft_core *c);
 
 /* raft_lead.c: takes up, does, or lays down a leader's duties; true if libraft
  * has been given something. */

@@ -35,6 +35,7 @@
 #include "xmppd/cluster/raft_codec.h"
 #include "xmppd/cluster/raft_core.h"
 #include "xmppd/cluster/raft_lease.h"
+#include "xmppd/cluster/raft_mail.h"
 #include "xmppd/cluster/raft_wire.h"
 #include "xmppd/cluster/store.h"
 
@@ -47,56 +48,12 @@
 /* Connections are looked after every so many ticks. */
 #define KEEP_TICKS 4
 
-enum mail_kind {
-	/* To the thread. */
-	MAIL_PROPOSE,
-	MAIL_SET_LEADING,
-	MAIL_ADD,
-	MAIL_REMOVE,
-	MAIL_TRANSFER,
-	MAIL_CONNECTION,
-	MAIL_STOP,
-	/* To the main loop. */
-	MAIL_ROLE,
-	MAIL_MEMBERS,
-	MAIL_LOST,
-	MAIL_WANTS_COPY,
-	MAIL_DIAL,
-	MAIL_DONE,
-	MAIL_FAILED
-};
-
-struct mail {
-	STAILQ_ENTRY(mail) entry;
-	enum mail_kind kind;
-	uint32_t id;     /* a server */
-	uint64_t number; /* tag, index, term, milliseconds */
-	bool flag;       /* allowed, dialled */
-	int fd;
-	SSL *ssl;
-	int code; /* or role */
-	raft_node_done done;
-	void *arg;
-	struct store_proposal proposal;
-	struct buf data; /* command, members, text */
-	struct raft_node *node;
-};
-
-STAILQ_HEAD(mails, mail);
-
-struct mailbox {
-	pthread_mutex_t lock;
-	struct mails mails;
-	int fd;
-	struct event *wake;
-};
-
 struct raft_node {
 	struct raft_node_callbacks cb;
 	void (*dial)(void *arg, uint32_t id);
 	void *dial_arg;
 	struct store *store;
-	struct mailbox to_thread, to_main;
+	struct raft_mailbox to_thread, to_main;
 	bool delivering, stopped; /* main loop */
 
 	_Atomic uint64_t term, lease_term, lease_until;
@@ -112,90 +69,6 @@ struct raft_node {
 	bool stopping;
 	unsigned ticks;
 };
-
-/* ---- mail --------------------------------------------------------------- */
-
-static struct mail *
-mail_new(enum mail_kind kind)
-{
-	struct mail *m = xcalloc(1, sizeof(*m));
-
-	m->kind = kind;
-	m->fd = -1;
-	return m;
-}
-
-static void
-mail_free(struct mail *m)
-{
-	if (m->fd >= 0)
-		close(m->fd);
-	SSL_free(m->ssl);
-	buf_wipe(&m->data);
-	free(m);
-}
-
-static void
-mailbox_post(struct mailbox *box, struct mail *m)
-{
-	bool first;
-
-	pthread_mutex_lock(&box->lock);
-	first = STAILQ_EMPTY(&box->mails);
-	STAILQ_INSERT_TAIL(&box->mails, m, entry);
-	pthread_mutex_unlock(&box->lock);
-	if (first && eventfd_write(box->fd, 1) != 0)
-		fatal("raft: eventfd");
-}
-
-/* Moves all that has arrived to *out. */
-static void
-mailbox_take(struct mailbox *box, struct mails *out)
-{
-	eventfd_t count;
-
-	STAILQ_INIT(out);
-	if (eventfd_read(box->fd, &count) != 0 && errno != EAGAIN)
-		fatal("raft: eventfd");
-	pthread_mutex_lock(&box->lock);
-	STAILQ_CONCAT(out, &box->mails);
-	pthread_mutex_unlock(&box->lock);
-}
-
-static struct mail *
-mails_pop(struct mails *mails)
-{
-	struct mail *m = STAILQ_FIRST(mails);
-
-	if (m != NULL)
-		STAILQ_REMOVE_HEAD(mails, entry);
-	return m;
-}
-
-static void
-mailbox_init(struct mailbox *box, struct event_base *base, event_callback_fn cb,
-    void *arg)
-{
-	pthread_mutex_init(&box->lock, NULL);
-	STAILQ_INIT(&box->mails);
-	box->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (box->fd < 0)
-		fatal("raft: eventfd");
-	box->wake = event_new(base, box->fd, EV_READ | EV_PERSIST, cb, arg);
-	event_add(box->wake, NULL);
-}
-
-static void
-mailbox_clear(struct mailbox *box)
-{
-	struct mail *m;
-
-	event_free(box->wake);
-	close(box->fd);
-	while ((m = mails_pop(&box->mails)) != NULL)
-		mail_free(m);
-	pthread_mutex_destroy(&box->lock);
-}
 
 /* ---- what the server asks and reports, on the thread --------------------- */
 
@@ -257,53 +130,53 @@ static void
 hook_role(void *arg, enum raft_role role, uint64_t term, uint32_t leader)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_ROLE);
+	struct raft_mail *m = raft_mail_new(MAIL_ROLE);
 
 	m->code = (int)role;
 	m->number = term;
 	m->id = leader;
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 static void
 hook_members(void *arg, const struct raft_member *members, size_t count)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_MEMBERS);
+	struct raft_mail *m = raft_mail_new(MAIL_MEMBERS);
 
 	buf_add(&m->data, members, count * sizeof(*members));
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 static void
 hook_lost(void *arg, uint64_t tag)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_LOST);
+	struct raft_mail *m = raft_mail_new(MAIL_LOST);
 
 	m->number = tag;
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 static void
 hook_wants_copy(void *arg, uint32_t id, uint64_t index)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_WANTS_COPY);
+	struct raft_mail *m = raft_mail_new(MAIL_WANTS_COPY);
 
 	m->id = id;
 	m->number = index;
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 static void
 hook_failed(void *arg, const char *why)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_FAILED);
+	struct raft_mail *m = raft_mail_new(MAIL_FAILED);
 
 	buf_add_str(&m->data, why);
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 /*
@@ -334,10 +207,10 @@ static void
 hook_dial(void *arg, uint32_t id)
 {
 	struct raft_node *rn = arg;
-	struct mail *m = mail_new(MAIL_DIAL);
+	struct raft_mail *m = raft_mail_new(MAIL_DIAL);
 
 	m->id = id;
-	mailbox_post(&rn->to_main, m);
+	raft_mailbox_post(&rn->to_main, m);
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -424,14 +297,14 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 static void
 wish_done(void *arg, int code, const char *text)
 {
-	struct mail *wish = arg, *m = mail_new(MAIL_DONE);
+	struct raft_mail *wish = arg, *m = raft_mail_new(MAIL_DONE);
 
 	m->code = code;
 	m->done = wish->done;
 	m->arg = wish->arg;
 	buf_add_str(&m->data, text);
-	mailbox_post(&wish->node->to_main, m);
-	mail_free(wish);
+	raft_mailbox_post(&wish->node->to_main, m);
+	raft_mail_free(wish);
 }
 
 static void
@@ -452,7 +325,7 @@ begin_stop(struct raft_node *rn, uint64_t ms)
 
 /* Handles one; true if the mail is kept. */
 static bool
-handle(struct raft_node *rn, struct mail *m)
+handle(struct raft_node *rn, struct raft_mail *m)
 {
 	m->node = rn;
 	switch (m->kind) {
@@ -499,14 +372,14 @@ static void
 thread_mail_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct raft_node *rn = arg;
-	struct mails mails;
-	struct mail *m;
+	struct raft_mails mails;
+	struct raft_mail *m;
 
 	(void)fd, (void)what;
-	mailbox_take(&rn->to_thread, &mails);
-	while ((m = mails_pop(&mails)) != NULL)
+	raft_mailbox_take(&rn->to_thread, &mails);
+	while ((m = raft_mails_pop(&mails)) != NULL)
 		if (!handle(rn, m))
-			mail_free(m);
+			raft_mail_free(m);
 	/* All proposals that came together go together. */
 	raft_core_poll(rn->core);
 	look_again(rn);
@@ -524,7 +397,7 @@ thread_main(void *arg)
 /* ---- the main loop ------------------------------------------------------ */
 
 static void
-deliver(struct raft_node *rn, struct mail *m)
+deliver(struct raft_node *rn, struct raft_mail *m)
 {
 	const struct raft_node_callbacks *cb = &rn->cb;
 
@@ -568,20 +441,20 @@ static void
 main_mail_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct raft_node *rn = arg;
-	struct mails mails;
-	struct mail *m;
+	struct raft_mails mails;
+	struct raft_mail *m;
 
 	(void)fd, (void)what;
-	mailbox_take(&rn->to_main, &mails);
+	raft_mailbox_take(&rn->to_main, &mails);
 	rn->delivering = true;
-	while ((m = mails_pop(&mails)) != NULL) {
+	while ((m = raft_mails_pop(&mails)) != NULL) {
 		if (!rn->stopped)
 			deliver(rn, m);
-		mail_free(m);
+		raft_mail_free(m);
 	}
 	rn->delivering = false;
 	if (rn->stopped) {
-		mailbox_clear(&rn->to_main);
+		raft_mailbox_clear(&rn->to_main);
 		free(rn);
 	}
 }
@@ -590,22 +463,24 @@ void
 raft_node_propose(struct raft_node *rn, uint64_t proposer, uint64_t seq,
     const void *command, size_t len, uint64_t tag)
 {
-	struct mail *m = mail_new(MAIL_PROPOSE);
+	struct raft_mail *m = raft_mail_new(MAIL_PROPOSE);
 
 	m->proposal.proposer = proposer;
 	m->proposal.seq = seq;
 	m->number = tag;
 	buf_add(&m->data, command, len);
-	mailbox_post(&rn->to_thread, m);
+	raft_mailbox_post(&rn->to_thread, m);
 }
 
 bool
 raft_node_lease(const struct raft_node *rn, uint64_t term, uint64_t now)
 {
-	uint64_t before = rn->lease_term, until = rn->lease_until;
+	uint64_t before = atomic_load(&rn->lease_term);
+	uint64_t until = atomic_load(&rn->lease_until);
+	uint64_t after = atomic_load(&rn->lease_term);
 
-	return before == term && rn->lease_term == term && now < until &&
-	    rn->lease_blocks == 0;
+	return before == term && after == term && now < until &&
+	    atomic_load(&rn->lease_blocks) == 0;
 }
 
 uint64_t
@@ -617,36 +492,36 @@ raft_node_term(const struct raft_node *rn)
 void
 raft_node_set_leading(struct raft_node *rn, bool allowed)
 {
-	struct mail *m = mail_new(MAIL_SET_LEADING);
+	struct raft_mail *m = raft_mail_new(MAIL_SET_LEADING);
 
 	m->flag = allowed;
 	rn->lease_blocks += !allowed;
-	mailbox_post(&rn->to_thread, m);
+	raft_mailbox_post(&rn->to_thread, m);
 }
 
 static void
-wish(struct raft_node *rn, enum mail_kind kind, uint32_t id,
+post_wish(struct raft_node *rn, enum raft_mail_kind kind, uint32_t id,
     raft_node_done done, void *arg)
 {
-	struct mail *m = mail_new(kind);
+	struct raft_mail *m = raft_mail_new(kind);
 
 	m->id = id;
 	m->done = done;
 	m->arg = arg;
-	mailbox_post(&rn->to_thread, m);
+	raft_mailbox_post(&rn->to_thread, m);
 }
 
 void
 raft_node_add(struct raft_node *rn, uint32_t id, raft_node_done done, void *arg)
 {
-	wish(rn, MAIL_ADD, id, done, arg);
+	post_wish(rn, MAIL_ADD, id, done, arg);
 }
 
 void
 raft_node_remove(
     struct raft_node *rn, uint32_t id, raft_node_done done, void *arg)
 {
-	wish(rn, MAIL_REMOVE, id, done, arg);
+	post_wish(rn, MAIL_REMOVE, id, done, arg);
 }
 
 void
@@ -654,20 +529,20 @@ raft_node_transfer(
     struct raft_node *rn, uint32_t id, raft_node_done done, void *arg)
 {
 	rn->lease_blocks++;
-	wish(rn, MAIL_TRANSFER, id, done, arg);
+	post_wish(rn, MAIL_TRANSFER, id, done, arg);
 }
 
 void
 raft_node_connection(
     struct raft_node *rn, uint32_t id, bool dialled, int fd, struct ssl_st *ssl)
 {
-	struct mail *m = mail_new(MAIL_CONNECTION);
+	struct raft_mail *m = raft_mail_new(MAIL_CONNECTION);
 
 	m->id = id;
 	m->flag = dialled;
 	m->fd = fd;
 	m->ssl = ssl;
-	mailbox_post(&rn->to_thread, m);
+	raft_mailbox_post(&rn->to_thread, m);
 }
 
 void
@@ -701,7 +576,7 @@ make_thread_side(struct raft_node *rn)
 	rn->deadline = evtimer_new(rn->base, deadline_cb, rn);
 	rn->loop = conn_loop_new(rn->base);
 	rn->wire = raft_wire_new(rn->loop, &hooks);
-	mailbox_init(&rn->to_thread, rn->base, thread_mail_cb, rn);
+	raft_mailbox_init(&rn->to_thread, rn->base, thread_mail_cb, rn);
 }
 
 static void
@@ -709,7 +584,7 @@ free_thread_side(struct raft_node *rn)
 {
 	raft_core_free(rn->core);
 	raft_wire_free(rn->wire);
-	mailbox_clear(&rn->to_thread);
+	raft_mailbox_clear(&rn->to_thread);
 	event_free(rn->tick);
 	event_free(rn->soon);
 	event_free(rn->deadline);
@@ -764,13 +639,13 @@ raft_node_start(const struct raft_node_config *cfg,
 
 	rn->cb = *cb;
 	rn->store = store;
-	mailbox_init(&rn->to_main, main_base, main_mail_cb, rn);
+	raft_mailbox_init(&rn->to_main, main_base, main_mail_cb, rn);
 	make_thread_side(rn);
 	/* Before there is a thread; from then on it's the thread's. */
 	rn->core = start_core(rn, cfg, e);
 	if (rn->core == NULL) {
 		free_thread_side(rn);
-		mailbox_clear(&rn->to_main);
+		raft_mailbox_clear(&rn->to_main);
 		free(rn);
 		return NULL;
 	}
@@ -785,17 +660,17 @@ raft_node_start(const struct raft_node_config *cfg,
 void
 raft_node_stop(struct raft_node *rn, unsigned ms)
 {
-	struct mail *m = mail_new(MAIL_STOP);
+	struct raft_mail *m = raft_mail_new(MAIL_STOP);
 
 	m->number = ms;
 	rn->lease_blocks++;
-	mailbox_post(&rn->to_thread, m);
+	raft_mailbox_post(&rn->to_thread, m);
 	pthread_join(rn->thread, NULL);
 	free_thread_side(rn);
 	rn->stopped = true;
 	/* Inside one of its own callbacks, it's freed after that. */
 	if (rn->delivering)
 		return;
-	mailbox_clear(&rn->to_main);
+	raft_mailbox_clear(&rn->to_main);
 	free(rn);
 }

@@ -56,10 +56,10 @@ int raft_store_truncate(struct raft_store *s, uint64_t index);
 
 /*
  * Keeps the marker instead of the one before, and of the log what is newer
- * than marker->index - trailing; with trailing 0 nothing: the log is replaced.
+ * than m->index - trailing; with trailing 0 nothing: the log is replaced.
  */
-int raft_store_put_marker(struct raft_store *s,
-    const struct raft_store_marker *marker, uint64_t trailing);
+int raft_store_put_marker(
+    struct raft_store *s, const struct raft_store_marker *m, uint64_t trailing);
 
 /* *out is zeroed before; index 0: there is none. The caller clears it. */
 int raft_store_get_marker(struct raft_store *s, struct raft_store_marker *out);

@@ -48,7 +48,7 @@ struct raft_wire {
 	struct conn_loop *loop;
 	struct raft_wire_hooks hooks;
 	pthread_mutex_t lock; /* over the list's links: others only read it */
-	LIST_HEAD(, wire_peer) peers;
+	LIST_HEAD(wire_peers, wire_peer) peers;
 };
 
 /* ---- a connection's events ---------------------------------------------- */
