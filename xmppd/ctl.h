@@ -43,7 +43,11 @@ void ctl_not_applied(struct varlink_call *call, int code);
 /* A File parameter: its name and bytes; borrowed. False if it is absent. */
 bool ctl_file(json_t *params, const char *key, struct pki_file *out);
 
-/* ctl_xmpp.c: CONTROL_TRUST_CHECK of another member. */
+/* ctl_certs.c: checks and sets the files of `params`, then answers the call
+ * with the checks (takes them). */
+void ctl_certs_set(struct node *n, struct varlink_call *call, json_t *params,
+    json_t *checks, bool restart);
+/* CONTROL_TRUST_CHECK of another member. */
 void ctl_trust_request(
     struct node *n, uint64_t token, const void *msg, size_t len);
 

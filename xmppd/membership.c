@@ -6,9 +6,7 @@
  *   -> the instance is set aside, an empty one starts -> caught up and a voter
  *   -> the old one is deleted.
  *   Refused, timed out, crashed before that: back to the old one.
- * Join, on the member that was asked:
- *   compare -> NEXT_RAFT_ID -> MEMBER_SWAP -> answer. The reconciler on the
- *   leader brings the voter in.
+ *   (On the member that was asked: admission.c.)
  * Remove: MEMBER_DEL -> the reconciler takes the voter out -> CONTROL_REMOVED
  *   to the removed node, which starts a new life.
  */
@@ -25,6 +23,7 @@
 #include "common/xmalloc.h"
 #include "xmppd/cluster/control.h"
 #include "xmppd/cluster/proposer.h"
+#include "xmppd/admission.h"
 #include "xmppd/compare.h"
 #include "xmppd/leader.h"
 #include "xmppd/links.h"
@@ -33,11 +32,9 @@
 #define ASK_MS 5000    /* for the answer to a join */
 #define JOIN_MS 30000  /* until a voter */
 #define LEAVE_MS 10000 /* until the cluster has let this node go */
-#define RECONCILE_MS 100
 #define REFUSED_MS                                                             \
 	1000 /* without a leader, and refused: no member any more              \
 	      */
-#define DEPARTED_MAX 16
 
 enum membership_state {
 	MEMBERSHIP_IDLE,
@@ -45,12 +42,6 @@ enum membership_state {
 	MEMBERSHIP_JOINING, /* the new instance catches up */
 	MEMBERSHIP_LEAVING, /* this node's row is being deleted, or is */
 	MEMBERSHIP_WORKING, /* another command of the store is under way */
-};
-
-struct departed {
-	uint32_t raft_id;
-	uint8_t identity[16];
-	char *address;
 };
 
 struct membership {
@@ -71,13 +62,6 @@ struct membership {
 	char *via;                /* JOINING: the member that was asked */
 	bool retried;             /* ASKING: with another identity */
 
-	/* The reconciler. */
-	uint64_t reconciled;
-	bool changing; /* a change of Raft's configuration is under way */
-	uint32_t changing_id;
-	bool proposing;                         /* boot number or address */
-	struct departed departed[DEPARTED_MAX]; /* to be told, oldest first */
-	size_t departed_count;
 	uint64_t refused; /* ms, since when; 0: not */
 	bool removed;     /* because it was taken out */
 	char *refusal;
@@ -154,23 +138,6 @@ begin(struct membership *m, enum membership_state state, membership_done done,
 	return true;
 }
 
-/* This node's row as it should be; the caller clears. */
-static int
-self_row(const struct node *n, struct store_member *row, struct error *e)
-{
-	memset(row, 0, sizeof(*row));
-	memcpy(row->identity, n->instance.identity, sizeof(row->identity));
-	memcpy(row->key, n->instance.key, sizeof(row->key));
-	row->raft_id = n->instance.raft_id;
-	row->boot = n->instance.boot;
-	row->address = node_address(n, e);
-	row->host = node_hostname(n);
-	if (row->address != NULL)
-		return RES_OK;
-	store_member_clear(row);
-	return RES_STATE;
-}
-
 static void
 submit(struct membership *m, struct buf *command, proposer_done done)
 {
@@ -229,7 +196,6 @@ start_over(struct membership *m, struct error *e)
 		submit(m, &command, domain_kept_cb);
 	}
 	free(domain);
-	m->departed_count = 0;
 	forget_refusal(m);
 	return RES_OK;
 }
@@ -261,7 +227,7 @@ cluster_set_cb(void *arg, const struct proposer_result *result)
 		initialized_cb(m, result);
 		return;
 	}
-	if (self_row(m->node, &row, &e) != RES_OK) {
+	if (node_self_row(m->node, &row, &e) != RES_OK) {
 		finish(m, e.code, "%s", e.text);
 		return;
 	}
@@ -284,7 +250,7 @@ membership_initialize(struct membership *m, membership_done done, void *arg)
 		    "this node is already a member of a cluster");
 		return;
 	}
-	if (self_row(n, &row, &e) != RES_OK) {
+	if (node_self_row(n, &row, &e) != RES_OK) {
 		done(arg, e.code, e.text);
 		return;
 	}
@@ -412,7 +378,7 @@ ask(struct membership *m)
 	struct buf b = { 0 };
 	struct error e;
 
-	if (self_row(n, &row, &e) != RES_OK) {
+	if (node_self_row(n, &row, &e) != RES_OK) {
 		finish(m, e.code, "%s", e.text);
 		return;
 	}
@@ -442,151 +408,6 @@ membership_join(
 		return;
 	m->via = xstrdup(address);
 	ask(m);
-}
-
-/* ---- join: the member that was asked ----------------------------------- */
-
-struct admission {
-	struct membership *m;
-	uint64_t token, instance;
-	struct join_request request;
-	struct store_member row;
-};
-
-static void
-answer_join(struct node *n, uint64_t token, int code, const char *text,
-    const struct store_member *row)
-{
-	struct join_terms terms = { row, n->instance.cluster, n->domain,
-		n->members, n->member_count };
-	struct buf b = { 0 };
-
-	join_answer_encode(&b, code, text, &terms);
-	peers_answer(n->peers, token, b.data, b.len);
-	buf_clear(&b);
-}
-
-static void
-admission_end(struct admission *ad, int code, const char *text)
-{
-	struct node *n = ad->m->node;
-
-	/* This node itself may have begun another life meanwhile. */
-	if (n->instance.number == ad->instance && n->peers != NULL)
-		answer_join(n, ad->token, code, text, &ad->row);
-	store_member_clear(&ad->row);
-	join_request_clear(&ad->request);
-	free(ad);
-}
-
-static void
-admitted_cb(void *arg, const struct proposer_result *result)
-{
-	struct admission *ad = arg;
-
-	if (result->code == RES_OK)
-		log_info("membership: %s joins as Raft id %u", ad->row.address,
-		    ad->row.raft_id);
-	admission_end(ad, result->code,
-	    result->code == RES_OK ? ""
-				   : "the cluster has no leader at the moment: "
-				     "try again");
-}
-
-static void
-raft_id_cb(void *arg, const struct proposer_result *result)
-{
-	struct admission *ad = arg;
-	struct store_member *row = &ad->row;
-	struct buf command = { 0 };
-
-	if (result->code != RES_OK) {
-		admission_end(ad, result->code,
-		    "the cluster has no leader at "
-		    "the moment: try again");
-		return;
-	}
-	memcpy(row->identity, ad->request.identity, sizeof(row->identity));
-	row->raft_id = (uint32_t)result->id;
-	row->host = xstrdup(ad->request.host);
-	row->address = xstrdup(ad->request.address);
-	row->boot = ad->request.boot;
-	crypto_random(row->key, sizeof(row->key));
-	store_cmd_member_swap(&command, row);
-	proposer_submit(
-	    ad->m->node->proposer, command.data, command.len, admitted_cb, ad);
-	buf_clear(&command);
-}
-
-/* A row of that identity elsewhere, whose node answers: the asker is a clone.
- */
-static bool
-is_clone(const struct node *n, const struct join_request *req)
-{
-	struct peer_trouble troubles[64];
-	size_t count = peers_troubles(n->peers, troubles, 64);
-
-	for (size_t i = 0; i < n->member_count; i++) {
-		const struct store_member *row = &n->members[i];
-		bool reachable = true;
-
-		if (memcmp(row->identity, req->identity,
-			sizeof(row->identity)) != 0 ||
-		    strcmp(row->address, req->address) == 0)
-			continue;
-		for (size_t k = 0; k < count; k++)
-			if (troubles[k].node == row->raft_id &&
-			    troubles[k].since != 0)
-				reachable = false;
-		return reachable;
-	}
-	return false;
-}
-
-static void
-request_join(struct membership *m, const char *peer, uint64_t token,
-    const void *msg, size_t len)
-{
-	struct node *n = m->node;
-	struct admission *ad = xcalloc(1, sizeof(*ad));
-	struct buf command = { 0 };
-	struct error e;
-
-	ad->m = m;
-	ad->token = token;
-	ad->instance = n->instance.number;
-	if (join_request_decode(msg, len, &ad->request) != RES_OK) {
-		log_warn("membership: %s: malformed request to join", peer);
-		admission_end(ad, RES_INVALID, "malformed request to join");
-		return;
-	}
-	if (!node_is_member(n) || m->state == MEMBERSHIP_JOINING ||
-	    m->state == MEMBERSHIP_LEAVING) {
-		char *address = node_address(n, NULL);
-		char *text;
-
-		xasprintf(&text,
-		    "%s is in no cluster: run 'xmpp cluster "
-		    "initialize' there first",
-		    address != NULL ? address : "that node");
-		admission_end(ad, RES_STATE, text);
-		free(text);
-		free(address);
-		return;
-	}
-	if (join_compare(&ad->request, n->store, n->domain, &e) != RES_OK) {
-		log_info("membership: %s may not join: %s", peer, e.text);
-		admission_end(ad, e.code, e.text);
-		return;
-	}
-	if (is_clone(n, &ad->request)) {
-		admission_end(ad, RES_EXISTS,
-		    "a member with the identity of this node is alive");
-		return;
-	}
-	store_cmd_next_raft_id(&command);
-	proposer_submit(n->proposer, command.data, command.len, raft_id_cb, ad);
-	buf_clear(&command);
 }
 
 /* ---- remove and reset -------------------------------------------------- */
@@ -774,7 +595,7 @@ membership_request(struct membership *m, uint32_t from, const char *peer,
 {
 	(void)from;
 	if (*(const uint8_t *)msg == CONTROL_JOIN)
-		request_join(m, peer, token, msg, len);
+		admission_request(m->node, peer, token, msg, len);
 	else
 		request_removed(m, token, msg, len);
 }
@@ -796,176 +617,11 @@ membership_refusal(const struct membership *m)
 	return m->refusal;
 }
 
-/* ---- the reconciler ---------------------------------------------------- */
-
-static void
-told_cb(void *arg, int code, const char *why, const void *msg, size_t len)
+bool
+membership_is_settled(const struct membership *m)
 {
-	(void)arg, (void)msg, (void)len;
-	if (code != RES_OK)
-		log_info("membership: a removed node was not told: %s", why);
-}
-
-/* A voter that has left: told, so that it starts a new life. */
-static void
-tell_departed(struct membership *m, uint32_t raft_id)
-{
-	struct node *n = m->node;
-	struct buf b = { 0 };
-
-	for (size_t i = 0; i < m->departed_count; i++) {
-		struct departed *d = &m->departed[i];
-
-		if (d->raft_id != raft_id)
-			continue;
-		buf_add_u8(&b, CONTROL_REMOVED);
-		buf_add(&b, d->identity, sizeof(d->identity));
-		peers_request(n->peers, 0, d->address, b.data, b.len, ASK_MS,
-		    told_cb, NULL);
-		buf_clear(&b);
-		free(d->address);
-		memmove(d, d + 1, (--m->departed_count - i) * sizeof(*d));
-		return;
-	}
-}
-
-static void
-gone_cb(void *arg, const struct proposer_result *result)
-{
-	(void)arg, (void)result; /* without it the mark is dropped later */
-}
-
-static void
-changed_cb(void *arg, int code, const char *text)
-{
-	struct membership *m = arg;
-	struct buf command = { 0 };
-
-	m->changing = false;
-	if (code != RES_OK) {
-		log_warn("membership: Raft id %u: %s", m->changing_id, text);
-		return;
-	}
-	if (node_member(m->node, m->changing_id) == NULL) {
-		store_cmd_raft_id_gone(&command, m->changing_id);
-		submit(m, &command, gone_cb);
-		tell_departed(m, m->changing_id);
-	}
-}
-
-static bool
-is_voter(const struct node *n, uint32_t raft_id)
-{
-	for (size_t i = 0; i < n->voter_count; i++)
-		if (n->voters[i] == raft_id)
-			return true;
-	return false;
-}
-
-/* One step towards the member table. */
-static void
-reconcile(struct membership *m)
-{
-	struct node *n = m->node;
-	uint32_t self = n->instance.raft_id;
-
-	if (m->changing || !node_is_leader(n) || n->member_count == 0)
-		return;
-	for (size_t i = 0; i < n->voter_count; i++) {
-		if (node_member(n, n->voters[i]) != NULL)
-			continue;
-		m->changing = true;
-		m->changing_id = n->voters[i];
-		/* A leader that is to go hands over, and is taken out. */
-		if (n->voters[i] == self)
-			raft_node_transfer(n->raft, 0, changed_cb, m);
-		else
-			raft_node_remove(n->raft, n->voters[i], changed_cb, m);
-		return;
-	}
-	for (size_t i = 0; i < n->member_count; i++) {
-		if (is_voter(n, n->members[i].raft_id))
-			continue;
-		m->changing = true;
-		m->changing_id = n->members[i].raft_id;
-		raft_node_add(n->raft, m->changing_id, changed_cb, m);
-		return;
-	}
-}
-
-static void
-proposed_cb(void *arg, const struct proposer_result *result)
-{
-	struct membership *m = arg;
-
-	m->proposing = false;
-	if (result->code == RES_DIFFERS)
-		membership_refused(m, false,
-		    "a newer start of this node is known: "
-		    "it is a copy of one");
-}
-
-/* Says which start this is, and where this node is to be found now. */
-static void
-tell_self(struct membership *m)
-{
-	struct node *n = m->node;
-	const struct store_member *row = node_self(n);
-	struct buf command = { 0 };
-	struct store_member now;
-
-	if (row == NULL || m->proposing || n->leader_id == 0 ||
-	    n->instance.previous != 0 || m->state == MEMBERSHIP_LEAVING)
-		return;
-	if (row->boot < n->instance.boot) {
-		store_cmd_member_boot(
-		    &command, n->instance.identity, n->instance.boot);
-	} else if (self_row(n, &now, NULL) == RES_OK) {
-		if (strcmp(now.address, row->address) != 0 ||
-		    !str_equal(now.host, row->host))
-			store_cmd_member_swap(&command, &now);
-		store_member_clear(&now);
-	}
-	if (command.len == 0)
-		return;
-	m->proposing = true;
-	submit(m, &command, proposed_cb);
-}
-
-static void
-depart(struct membership *m, const struct store_member *row)
-{
-	struct departed *d;
-
-	if (m->departed_count == DEPARTED_MAX) {
-		free(m->departed[0].address);
-		memmove(m->departed, m->departed + 1,
-		    --m->departed_count * sizeof(*m->departed));
-	}
-	d = &m->departed[m->departed_count++];
-	d->raft_id = row->raft_id;
-	d->address = xstrdup(row->address);
-	memcpy(d->identity, row->identity, sizeof(d->identity));
-}
-
-void
-membership_departs(struct membership *m, const struct store_member *row)
-{
-	if (row->raft_id != m->node->instance.raft_id)
-		depart(m, row);
-}
-
-void
-membership_applied(struct membership *m, const struct store_event *event)
-{
-	(void)event;
-	reconcile(m);
-}
-
-void
-membership_voters(struct membership *m)
-{
-	m->reconciled = 0;
+	return m->state != MEMBERSHIP_JOINING &&
+	    m->state != MEMBERSHIP_LEAVING && m->node->instance.previous == 0;
 }
 
 static void
@@ -984,7 +640,7 @@ tick_joining(struct membership *m, uint64_t now)
 {
 	struct node *n = m->node;
 
-	if (is_voter(n, n->instance.raft_id) && node_is_member(n))
+	if (node_is_voter(n, n->instance.raft_id) && node_is_member(n))
 		join_done(m);
 	else if (now - m->since > JOIN_MS)
 		join_failed(m,
@@ -1013,11 +669,6 @@ membership_tick(struct membership *m, uint64_t now)
 		left(m); /* taken out while it was away */
 	if (n->leader_id != 0)
 		forget_refusal(m);
-	if (now - m->reconciled < RECONCILE_MS)
-		return;
-	m->reconciled = now;
-	reconcile(m);
-	tell_self(m);
 }
 
 struct membership *
@@ -1034,8 +685,6 @@ membership_free(struct membership *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->departed_count; i++)
-		free(m->departed[i].address);
 	if (m->admitted)
 		join_answer_clear(&m->answer);
 	free(m->via);

@@ -8,15 +8,13 @@
 #include "common/result.h"
 
 /*
- * Who belongs to the cluster: making one, joining, removing, resetting, and on
- * the leader the reconciler, which brings Raft's configuration in line with the
- * member table, one change at a time, going on after a crash or a change of
- * leader. The table is replicated data and unique by address and by identity,
- * so that a node is in it once, whatever was done to it.
+ * Who belongs to the cluster: making one, joining, removing, resetting. The
+ * member table is replicated data and unique by address and by identity, so
+ * that a node is in it once, whatever was done to it; reconciler.h brings
+ * Raft's configuration in line with it.
  */
 struct membership;
 struct node;
-struct store_event;
 
 /* How an operation ended; `text` says what was done, or what is wrong and what
  * to do. Called once, on the main loop. */
@@ -45,19 +43,16 @@ void membership_reset(struct membership *m, membership_done done, void *arg);
 /* The state of a join or removal under way, for status; NULL: none. */
 const char *membership_progress(const struct membership *m);
 
-/* A command was applied; the voters have changed; a hello was refused because
- * this node is no member any more, or is a clone of one. */
-void membership_applied(struct membership *m, const struct store_event *event);
-void membership_voters(struct membership *m);
+/* No join or removal of this node is under way. */
+bool membership_is_settled(const struct membership *m);
+
+/* A hello was refused: this node is no member any more (removed), or is older
+ * than what the cluster knows of it. */
 void membership_refused(struct membership *m, bool removed, const char *why);
 
 /* Why the cluster refuses this node, which has to join anew; NULL: it doesn't.
  */
 const char *membership_refusal(const struct membership *m);
-
-/* A row that is in the member table no longer. */
-struct store_member;
-void membership_departs(struct membership *m, const struct store_member *row);
 
 /* CONTROL_JOIN, CONTROL_REMOVED. */
 void membership_request(struct membership *m, uint32_t from, const char *peer,

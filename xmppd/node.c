@@ -30,10 +30,11 @@
 #include "xmppd/links.h"
 #include "xmppd/listen.h"
 #include "xmppd/membership.h"
+#include "xmppd/node_peers.h"
+#include "xmppd/reconciler.h"
+#include "xmppd/service.h"
 #include "xmppd/worker.h"
 
-#define ADDRESSES_MAX 32
-#define LEADERLESS_MS 5000
 #define STANZA_MAX (256 * 1024)
 #define WINDOW 4096
 #define SESSION_WINDOW 64
@@ -63,6 +64,32 @@ node_self(const struct node *n)
 			sizeof(n->instance.identity)) == 0)
 			return &n->members[i];
 	return NULL;
+}
+
+bool
+node_is_voter(const struct node *n, uint32_t raft_id)
+{
+	for (size_t i = 0; i < n->voter_count; i++)
+		if (n->voters[i] == raft_id)
+			return true;
+	return false;
+}
+
+/* This node's row as it should be; the caller clears. */
+int
+node_self_row(const struct node *n, struct store_member *row, struct error *e)
+{
+	memset(row, 0, sizeof(*row));
+	memcpy(row->identity, n->instance.identity, sizeof(row->identity));
+	memcpy(row->key, n->instance.key, sizeof(row->key));
+	row->raft_id = n->instance.raft_id;
+	row->boot = n->instance.boot;
+	row->address = node_address(n, e);
+	row->host = node_hostname(n);
+	if (row->address != NULL)
+		return RES_OK;
+	store_member_clear(row);
+	return RES_STATE;
 }
 
 bool
@@ -98,217 +125,6 @@ node_hostname(const struct node *n)
 	return xstrdup(system);
 }
 
-/* ---- listeners --------------------------------------------------------- */
-
-static void
-set_port(struct sockaddr_storage *sa, uint16_t port)
-{
-	/* Both families have the port in the same place. */
-	((struct sockaddr_in *)(void *)sa)->sin_port = htons(port);
-}
-
-/* The client and component addresses of all `xmpp listen` says. */
-static int
-addresses(const struct node *n, struct listen_address *out, size_t max,
-    size_t *count, struct error *e)
-{
-	struct interfaces *ifs = interfaces_load(n->daemon->root, e);
-	struct sockaddr_storage *sa = NULL;
-	struct listen_spec spec;
-	size_t found;
-	int rc = ifs == NULL ? RES_INVALID : RES_OK;
-
-	*count = 0;
-	for (size_t i = 0; rc == RES_OK && i < conf_count(n->conf, SET_LISTEN);
-	     i++) {
-		rc = listen_spec_parse(
-		    conf_entry(n->conf, SET_LISTEN, i), &spec, e);
-		if (rc == RES_OK)
-			rc = interfaces_addresses(
-			    ifs, spec.name, &sa, &found, e);
-		for (size_t k = 0;
-		     rc == RES_OK && k < found && *count + 2 <= max; k++) {
-			out[*count] = (struct listen_address){ sa[k], false };
-			set_port(&out[(*count)++].sa, spec.client_port);
-			out[*count] = (struct listen_address){ sa[k], true };
-			set_port(&out[(*count)++].sa, spec.component_port);
-		}
-		free(sa);
-		sa = NULL;
-	}
-	interfaces_free(ifs);
-	return rc;
-}
-
-char *
-node_address(const struct node *n, struct error *e)
-{
-	struct listen_address list[ADDRESSES_MAX];
-	char text[64];
-	size_t count;
-
-	if (addresses(n, list, ADDRESSES_MAX, &count, e) != RES_OK)
-		return NULL;
-	if (count == 0) {
-		error_set(e, RES_STATE,
-		    "no listen interface configured: run "
-		    "'xmpp listen <interface>' first");
-		return NULL;
-	}
-	listen_text(&list[0].sa, text);
-	return xstrdup(text);
-}
-
-/* Whether the edge takes clients at this moment: not while the majority has
- * been out of reach for longer than hold (G4). */
-static bool
-serving(void *arg)
-{
-	struct node *n = arg;
-
-	return node_wants_service(n) && edge_is_serving(n->edge);
-}
-
-/* 5222 is bound for the cluster's protocol on a member, served or not. */
-static int
-apply_listeners(struct node *n, struct error *e)
-{
-	struct listen_address list[ADDRESSES_MAX], want[ADDRESSES_MAX];
-	size_t count = 0, wanted = 0;
-	bool clustered = conf_bool(n->conf, SET_CLUSTERED) &&
-	    conf_text(n->conf, SET_TRUST) != NULL && n->tls != NULL;
-	int rc = addresses(n, list, ADDRESSES_MAX, &count, e);
-
-	n->components_open = serving(n);
-	for (size_t i = 0; rc == RES_OK && i < count; i++)
-		if (list[i].component ? n->components_open
-				      : node_wants_service(n) || clustered)
-			want[wanted++] = list[i];
-	return rc == RES_OK ? listener_set(n->listener, want, wanted, e) : rc;
-}
-
-static void
-listen_accepted(void *arg, int fd, bool component, const char *from)
-{
-	edge_accept(((struct node *)arg)->edge, fd, component, from);
-}
-
-static void
-listen_client(void *arg, struct conn *c, const char *from)
-{
-	edge_adopt(((struct node *)arg)->edge, c, from);
-}
-
-static void
-listen_peer(void *arg, struct conn *c, const char *from)
-{
-	peers_adopt(((struct node *)arg)->peers, c, from);
-}
-
-static const struct listen_ops listen_ops = { listen_accepted, listen_client,
-	listen_peer, serving };
-
-/* ---- TLS --------------------------------------------------------------- */
-
-static int
-apply_tls(struct node *n, struct error *e)
-{
-	const char *key = conf_text(n->conf, SET_KEY);
-	const char *cert = conf_text(n->conf, SET_CERT);
-	const char *bundle = conf_text(n->conf, SET_BUNDLE);
-	const char *trust = conf_text(n->conf, SET_TRUST);
-	struct ssl_ctx_st *tls = NULL;
-	char *chain = NULL;
-	int rc = RES_OK;
-
-	if (key != NULL && cert != NULL) {
-		xasprintf(&chain, "%s%s", cert, bundle != NULL ? bundle : "");
-		tls = tls_server_new(key, chain, e);
-		rc = tls == NULL ? RES_INVALID : RES_OK;
-	}
-	if (rc == RES_OK && tls != NULL && trust != NULL)
-		rc = peers_set_tls(n->peers, key, chain, trust, e);
-	free(chain);
-	if (rc != RES_OK) {
-		SSL_CTX_free(tls);
-		return rc;
-	}
-	edge_set_tls(n->edge, tls, tls);
-	listener_set_tls(n->listener, tls,
-	    trust != NULL && tls != NULL ? peers_tls(n->peers) : NULL);
-	SSL_CTX_free(n->tls);
-	n->tls = tls;
-	return RES_OK;
-}
-
-/* ---- applying ---------------------------------------------------------- */
-
-static void
-apply_peers(struct node *n)
-{
-	struct peers_self self = { .domain = n->domain };
-	const struct store_member *row = node_self(n);
-	char *address = node_address(n, NULL), *host = node_hostname(n);
-	char *dir = instance_dir(n->daemon->root, n->instance.number);
-
-	memcpy(self.cluster, n->instance.cluster, sizeof(self.cluster));
-	memcpy(
-	    self.me.identity, n->instance.identity, sizeof(self.me.identity));
-	memcpy(self.me.key, n->instance.key, sizeof(self.me.key));
-	self.me.raft_id = n->instance.raft_id;
-	self.me.boot = n->instance.boot;
-	self.me.host = host;
-	self.me.address = address != NULL ? address
-	    : row != NULL                 ? row->address
-					  : NULL;
-	self.dir = dir;
-	peers_set(n->peers, &self, n->members, n->member_count);
-	free(address);
-	free(host);
-	free(dir);
-}
-
-/* A disabled member leads nobody, unless nobody else would: a cluster without
- * a leader could not even be administered. */
-static bool
-may_lead(const struct node *n)
-{
-	return conf_bool(n->conf, SET_ENABLED) || !node_is_member(n) ||
-	    n->member_count == 1 || n->leads_anyway;
-}
-
-static void
-check_leaderless(struct node *n, uint64_t now)
-{
-	if (n->leader_id != 0) {
-		n->leaderless = 0;
-		if (n->leader_id != n->instance.raft_id && n->leads_anyway) {
-			n->leads_anyway = false;
-			raft_node_set_leading(n->raft, may_lead(n));
-		}
-	} else if (n->leaderless == 0) {
-		n->leaderless = now;
-	} else if (now - n->leaderless > LEADERLESS_MS && !may_lead(n)) {
-		n->leads_anyway = true;
-		raft_node_set_leading(n->raft, true);
-	}
-}
-
-int
-node_apply(struct node *n, struct error *e)
-{
-	int rc = apply_tls(n, e);
-
-	apply_peers(n);
-	edge_set_plaintext(n->edge, conf_bool(n->conf, SET_PLAINTEXT));
-	raft_node_set_leading(
-	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));
-	edge_set_serving(n->edge, node_wants_service(n), "system-shutdown");
-	if (rc == RES_OK)
-		rc = apply_listeners(n, e);
-	return rc;
-}
-
 static void
 apply_logged(struct node *n)
 {
@@ -338,7 +154,7 @@ note_departed(struct node *n, const struct store_member *now, size_t count)
 		for (size_t k = 0; k < count; k++)
 			stays |= now[k].raft_id == n->members[i].raft_id;
 		if (!stays)
-			membership_departs(n->membership, &n->members[i]);
+			reconciler_departs(n->reconciler, &n->members[i]);
 	}
 }
 
@@ -524,7 +340,7 @@ store_applied_cb(void *arg, const struct store_event *ev)
 	case STORE_MEMBER_DEL:
 	case STORE_MEMBER_BOOT:
 		node_reload(n);
-		membership_applied(n->membership, ev);
+		reconciler_wake(n->reconciler);
 		break;
 	case STORE_ACCOUNT_DEL:
 		kick(n, ev->name, "@");
@@ -599,7 +415,7 @@ voters_cb(void *arg, const struct raft_member *members, size_t count)
 		if (members[i].voter)
 			n->voters[n->voter_count++] = members[i].id;
 	leader_set_voters(n->lead);
-	membership_voters(n->membership);
+	reconciler_wake(n->reconciler);
 }
 
 static void
@@ -612,159 +428,6 @@ static void
 dial_cb(void *arg, uint32_t id)
 {
 	peers_want(((struct node *)arg)->peers, id, PEER_RAFT, true);
-}
-
-/* ---- a lagging peer gets a copy of the state --------------------------- */
-
-struct copying {
-	struct node *node;
-	uint32_t to;
-	uint64_t instance;
-	char *path;
-};
-
-static void
-copying_free(struct copying *c)
-{
-	unlink(c->path);
-	free(c->path);
-	free(c);
-}
-
-static void
-copy_sent_cb(void *arg, int code)
-{
-	struct copying *c = arg;
-
-	if (code != RES_OK)
-		log_warn(
-		    "copy: node %u: not sent: %s", c->to, result_text(code));
-	copying_free(c);
-}
-
-static void
-copy_made_cb(void *arg, int code, uint64_t index, const uint8_t sha256[32])
-{
-	struct copying *c = arg;
-	struct node *n = c->node;
-
-	if (code != RES_OK || n->instance.number != c->instance) {
-		copying_free(c);
-		return;
-	}
-	log_info("copy: sending state at index %llu to node %u",
-	    (unsigned long long)index, c->to);
-	peers_send_copy(
-	    n->peers, c->to, c->path, index, sha256, copy_sent_cb, c);
-}
-
-static void
-wants_copy_cb(void *arg, uint32_t id, uint64_t index)
-{
-	struct node *n = arg;
-	struct copying *c = xcalloc(1, sizeof(*c));
-	char *dir = instance_dir(n->daemon->root, n->instance.number);
-
-	(void)index; /* what is copied now is newer than any marker */
-	c->node = n;
-	c->to = id;
-	c->instance = n->instance.number;
-	xasprintf(&c->path, "%s/copy-%u.db", dir, id);
-	free(dir);
-	store_copy(n->store, c->path, copy_made_cb, c);
-}
-
-static void
-installed_cb(void *arg, int code, uint64_t index)
-{
-	(void)arg;
-	if (code != RES_OK)
-		log_err("copy: not installed: %s", result_text(code));
-	else
-		log_info("copy: installed state at index %llu",
-		    (unsigned long long)index);
-}
-
-/* ---- the peers' news --------------------------------------------------- */
-
-static void
-peer_up_cb(void *arg, uint32_t node, enum peer_channel channel, bool dialled)
-{
-	struct node *n = arg;
-
-	if (channel == PEER_LINK)
-		links_channel_up(n->links, node, dialled);
-	else if (channel == PEER_MIRROR)
-		leader_mirror_up(n->lead, node, dialled);
-}
-
-static void
-peer_down_cb(void *arg, uint32_t node, enum peer_channel channel, bool dialled)
-{
-	struct node *n = arg;
-
-	if (channel == PEER_LINK)
-		links_channel_down(n->links, node, dialled);
-	else if (channel == PEER_MIRROR)
-		leader_mirror_down(n->lead, node, dialled);
-}
-
-static int
-peer_message_cb(void *arg, uint32_t node, enum peer_channel channel,
-    bool dialled, const void *msg, size_t len)
-{
-	struct node *n = arg;
-
-	if (channel == PEER_LINK)
-		return links_message(n->links, node, dialled, msg, len);
-	if (channel == PEER_MIRROR)
-		return leader_mirror(n->lead, node, dialled, msg, len);
-	return RES_INVALID;
-}
-
-static void
-peer_request_cb(void *arg, uint32_t node, const char *peer, uint64_t token,
-    const void *msg, size_t len)
-{
-	struct node *n = arg;
-	uint8_t kind = len > 0 ? *(const uint8_t *)msg : 0;
-
-	if (kind == CONTROL_JOIN || (kind == CONTROL_REMOVED && node != 0))
-		membership_request(n->membership, node, peer, token, msg, len);
-	else if (node == 0)
-		peers_answer(n->peers, token, NULL, 0);
-	else if (kind == CONTROL_PROPOSE)
-		proposer_request(n->proposer, token, msg, len);
-	else if (kind == CONTROL_DIR_STATE || kind == CONTROL_DIR_COPY)
-		leader_request(n->lead, token, msg, len);
-	else if (kind == CONTROL_TRUST_CHECK)
-		ctl_trust_request(n, token, msg, len);
-	else
-		peers_answer(n->peers, token, NULL, 0);
-}
-
-static void
-peer_raft_cb(void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl)
-{
-	struct node *n = arg;
-
-	raft_node_connection(n->raft, node, dialled, fd, ssl);
-}
-
-static void
-peer_refused_cb(void *arg, uint32_t node, bool removed, const char *why)
-{
-	(void)node;
-	membership_refused(((struct node *)arg)->membership, removed, why);
-}
-
-static void
-peer_copy_cb(void *arg, uint32_t node, const char *path, uint64_t index)
-{
-	struct node *n = arg;
-
-	(void)node, (void)index;
-	store_install(n->store, path, installed_cb, n);
 }
 
 /* ---- an instance's life ------------------------------------------------ */
@@ -789,7 +452,7 @@ open_raft(struct node *n, const char *dir, struct error *e)
 		.heartbeat_ms = HEARTBEAT_MS,
 		.tick_ms = RAFT_TICK_MS };
 	struct raft_node_callbacks cb = { n, role_cb, voters_cb, lost_cb,
-		wants_copy_cb, node_failed };
+		node_wants_copy, node_failed };
 
 	n->raft = raft_node_start(&cfg, n->base, n->store, &cb, e);
 	if (n->raft == NULL)
@@ -801,9 +464,6 @@ open_raft(struct node *n, const char *dir, struct error *e)
 int
 node_open(struct node *n, struct error *e)
 {
-	struct peers_callbacks cb = { n, peer_up_cb, peer_down_cb,
-		peer_message_cb, peer_request_cb, peer_raft_cb, peer_refused_cb,
-		peer_copy_cb };
 	char *dir = instance_dir(n->daemon->root, n->instance.number);
 	int rc;
 
@@ -811,16 +471,16 @@ node_open(struct node *n, struct error *e)
 	n->leader_id = 0;
 	n->term = 0;
 	n->directory = directory_new();
-	n->peers = peers_new(n->base, &cb);
+	n->peers = node_peers_new(n);
 	rc = open_store(n, dir, e);
 	if (rc == RES_OK) {
 		shared_changed(n);
 		load_members(n);
 		edge_make(n);
 		/* Before Raft asks for its peers. */
-		if (apply_tls(n, e) != RES_OK)
+		if (service_tls(n, e) != RES_OK)
 			log_err("node: %s", e->text);
-		apply_peers(n);
+		service_peers(n);
 		rc = open_raft(n, dir, e);
 	}
 	if (rc == RES_OK)
@@ -835,6 +495,7 @@ node_open(struct node *n, struct error *e)
 void
 node_close(struct node *n, unsigned handover_ms)
 {
+	reconciler_forget(n->reconciler);
 	leader_end(n->lead);
 	links_follow(n->links, 0, n->term);
 	if (n->raft != NULL)
@@ -876,10 +537,11 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 		edge_set_term(n->edge, raft_node_term(n->raft));
 		leader_tick(n->lead, now);
 		membership_tick(n->membership, now);
-		check_leaderless(n, now);
+		reconciler_tick(n->reconciler, now);
+		service_check_leader(n, now);
 		/* 5223 goes and comes with the majority (G4). */
-		if (serving(n) != n->components_open &&
-		    apply_listeners(n, &e) != RES_OK)
+		if (node_is_serving(n) != n->components_open &&
+		    service_listeners(n, &e) != RES_OK)
 			log_debug("node: %s", e.text);
 	}
 	event_add(n->tick, &tv);
@@ -902,10 +564,11 @@ start_parts(struct node *n, struct error *e)
 		return rc;
 	n->loop = conn_loop_new(n->base);
 	n->worker = worker_new(n->base);
-	n->listener = listener_new(n->loop, n->base, &listen_ops, n);
+	n->listener = listener_new(n->loop, n->base, &service_listen_ops, n);
 	n->links = links_new(n);
 	n->lead = leader_new(n);
 	n->membership = membership_new(n);
+	n->reconciler = reconciler_new(n);
 	rc = node_open(n, e);
 	if (rc != RES_OK)
 		return rc;
@@ -946,6 +609,7 @@ node_stop(struct node *n)
 	if (n->raft != NULL)
 		node_close(n, 1000);
 	membership_free(n->membership);
+	reconciler_free(n->reconciler);
 	leader_free(n->lead);
 	links_free(n->links);
 	worker_free(n->worker);

@@ -25,6 +25,7 @@ struct leader;
 struct links;
 struct listener;
 struct membership;
+struct reconciler;
 struct proposer;
 struct ssl_ctx_st;
 struct varlink_server;
@@ -78,6 +79,7 @@ struct node {
 	struct links *links;           /* links.c */
 	struct leader *lead;           /* leader.c */
 	struct membership *membership; /* membership.c */
+	struct reconciler *reconciler; /* reconciler.c */
 };
 
 /* Opens settings, instance, listeners and control socket; then the loop may
@@ -100,6 +102,10 @@ int node_apply(struct node *n, struct error *e);
  * standalone or a member. */
 bool node_wants_service(const struct node *n);
 
+/* Whether clients are taken at this moment (arg is the node): not while the
+ * majority has been out of reach for longer than hold (G4). */
+bool node_is_serving(void *arg);
+
 /* In cluster mode and a member of a cluster. */
 bool node_is_member(const struct node *n);
 bool node_is_leader(const struct node *n);
@@ -112,6 +118,12 @@ char *node_hostname(const struct node *n); /* ROOT/hostname, or the system's */
 /* The row with that Raft id, or identity; NULL if there is none. */
 const struct store_member *node_member(const struct node *n, uint32_t raft_id);
 const struct store_member *node_self(const struct node *n);
+bool node_is_voter(const struct node *n, uint32_t raft_id);
+
+/* This node's row as it should be; the caller clears. RES_STATE without a
+ * listening address. */
+int node_self_row(
+    const struct node *n, struct store_member *row, struct error *e);
 
 /* Reads member table and shared settings again after a change. */
 void node_reload(struct node *n);

@@ -1,0 +1,233 @@
+/*
+ * What the settings and the state of the cluster come to: which addresses are
+ * listened on, with which certificate, for whom, and whether this node may
+ * lead.
+ */
+#include "xmppd/service.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/ssl.h>
+
+#include "common/interfaces.h"
+#include "common/tls.h"
+#include "common/xmalloc.h"
+#include "xmppd/listen.h"
+#include "xmppd/node.h"
+
+#define ADDRESSES_MAX 32
+#define LEADERLESS_MS 5000
+
+/* ---- listeners --------------------------------------------------------- */
+
+static void
+set_port(struct sockaddr_storage *sa, uint16_t port)
+{
+	/* Both families have the port in the same place. */
+	((struct sockaddr_in *)(void *)sa)->sin_port = htons(port);
+}
+
+/* The client and component addresses of all `xmpp listen` says. */
+static int
+addresses(const struct node *n, struct listen_address *out, size_t max,
+    size_t *count, struct error *e)
+{
+	struct interfaces *ifs = interfaces_load(n->daemon->root, e);
+	struct sockaddr_storage *sa = NULL;
+	struct listen_spec spec;
+	size_t found;
+	int rc = ifs == NULL ? RES_INVALID : RES_OK;
+
+	*count = 0;
+	for (size_t i = 0; rc == RES_OK && i < conf_count(n->conf, SET_LISTEN);
+	     i++) {
+		rc = listen_spec_parse(
+		    conf_entry(n->conf, SET_LISTEN, i), &spec, e);
+		if (rc == RES_OK)
+			rc = interfaces_addresses(
+			    ifs, spec.name, &sa, &found, e);
+		for (size_t k = 0;
+		     rc == RES_OK && k < found && *count + 2 <= max; k++) {
+			out[*count] = (struct listen_address){ sa[k], false };
+			set_port(&out[(*count)++].sa, spec.client_port);
+			out[*count] = (struct listen_address){ sa[k], true };
+			set_port(&out[(*count)++].sa, spec.component_port);
+		}
+		free(sa);
+		sa = NULL;
+	}
+	interfaces_free(ifs);
+	return rc;
+}
+
+char *
+node_address(const struct node *n, struct error *e)
+{
+	struct listen_address list[ADDRESSES_MAX];
+	char text[64];
+	size_t count;
+
+	if (addresses(n, list, ADDRESSES_MAX, &count, e) != RES_OK)
+		return NULL;
+	if (count == 0) {
+		error_set(e, RES_STATE,
+		    "no listen interface configured: run "
+		    "'xmpp listen <interface>' first");
+		return NULL;
+	}
+	listen_text(&list[0].sa, text);
+	return xstrdup(text);
+}
+
+/* Whether the edge takes clients at this moment: not while the majority has
+ * been out of reach for longer than hold (G4). */
+bool
+node_is_serving(void *arg)
+{
+	struct node *n = arg;
+
+	return node_wants_service(n) && edge_is_serving(n->edge);
+}
+
+/* 5222 is bound for the cluster's protocol on a member, served or not. */
+int
+service_listeners(struct node *n, struct error *e)
+{
+	struct listen_address list[ADDRESSES_MAX], want[ADDRESSES_MAX];
+	size_t count = 0, wanted = 0;
+	bool clustered = conf_bool(n->conf, SET_CLUSTERED) &&
+	    conf_text(n->conf, SET_TRUST) != NULL && n->tls != NULL;
+	int rc = addresses(n, list, ADDRESSES_MAX, &count, e);
+
+	n->components_open = node_is_serving(n);
+	for (size_t i = 0; rc == RES_OK && i < count; i++)
+		if (list[i].component ? n->components_open
+				      : node_wants_service(n) || clustered)
+			want[wanted++] = list[i];
+	return rc == RES_OK ? listener_set(n->listener, want, wanted, e) : rc;
+}
+
+static void
+listen_accepted(void *arg, int fd, bool component, const char *from)
+{
+	edge_accept(((struct node *)arg)->edge, fd, component, from);
+}
+
+static void
+listen_client(void *arg, struct conn *c, const char *from)
+{
+	edge_adopt(((struct node *)arg)->edge, c, from);
+}
+
+static void
+listen_peer(void *arg, struct conn *c, const char *from)
+{
+	peers_adopt(((struct node *)arg)->peers, c, from);
+}
+
+const struct listen_ops service_listen_ops = { listen_accepted, listen_client,
+	listen_peer, node_is_serving };
+
+/* ---- TLS --------------------------------------------------------------- */
+
+int
+service_tls(struct node *n, struct error *e)
+{
+	const char *key = conf_text(n->conf, SET_KEY);
+	const char *cert = conf_text(n->conf, SET_CERT);
+	const char *bundle = conf_text(n->conf, SET_BUNDLE);
+	const char *trust = conf_text(n->conf, SET_TRUST);
+	struct ssl_ctx_st *tls = NULL;
+	char *chain = NULL;
+	int rc = RES_OK;
+
+	if (key != NULL && cert != NULL) {
+		xasprintf(&chain, "%s%s", cert, bundle != NULL ? bundle : "");
+		tls = tls_server_new(key, chain, e);
+		rc = tls == NULL ? RES_INVALID : RES_OK;
+	}
+	if (rc == RES_OK && tls != NULL && trust != NULL)
+		rc = peers_set_tls(n->peers, key, chain, trust, e);
+	free(chain);
+	if (rc != RES_OK) {
+		SSL_CTX_free(tls);
+		return rc;
+	}
+	edge_set_tls(n->edge, tls, tls);
+	listener_set_tls(n->listener, tls,
+	    trust != NULL && tls != NULL ? peers_tls(n->peers) : NULL);
+	SSL_CTX_free(n->tls);
+	n->tls = tls;
+	return RES_OK;
+}
+
+/* ---- applying ---------------------------------------------------------- */
+
+void
+service_peers(struct node *n)
+{
+	struct peers_self self = { .domain = n->domain };
+	const struct store_member *row = node_self(n);
+	char *address = node_address(n, NULL), *host = node_hostname(n);
+	char *dir = instance_dir(n->daemon->root, n->instance.number);
+
+	memcpy(self.cluster, n->instance.cluster, sizeof(self.cluster));
+	memcpy(
+	    self.me.identity, n->instance.identity, sizeof(self.me.identity));
+	memcpy(self.me.key, n->instance.key, sizeof(self.me.key));
+	self.me.raft_id = n->instance.raft_id;
+	self.me.boot = n->instance.boot;
+	self.me.host = host;
+	self.me.address = address != NULL ? address
+	    : row != NULL                 ? row->address
+					  : NULL;
+	self.dir = dir;
+	peers_set(n->peers, &self, n->members, n->member_count);
+	free(address);
+	free(host);
+	free(dir);
+}
+
+/* A disabled member leads nobody, unless nobody else would: a cluster without
+ * a leader could not even be administered. */
+static bool
+may_lead(const struct node *n)
+{
+	return conf_bool(n->conf, SET_ENABLED) || !node_is_member(n) ||
+	    n->member_count == 1 || n->leads_anyway;
+}
+
+void
+service_check_leader(struct node *n, uint64_t now)
+{
+	if (n->leader_id != 0) {
+		n->leaderless = 0;
+		if (n->leader_id != n->instance.raft_id && n->leads_anyway) {
+			n->leads_anyway = false;
+			raft_node_set_leading(n->raft, may_lead(n));
+		}
+	} else if (n->leaderless == 0) {
+		n->leaderless = now;
+	} else if (now - n->leaderless > LEADERLESS_MS && !may_lead(n)) {
+		n->leads_anyway = true;
+		raft_node_set_leading(n->raft, true);
+	}
+}
+
+int
+node_apply(struct node *n, struct error *e)
+{
+	int rc = service_tls(n, e);
+
+	service_peers(n);
+	edge_set_plaintext(n->edge, conf_bool(n->conf, SET_PLAINTEXT));
+	raft_node_set_leading(
+	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));
+	edge_set_serving(n->edge, node_wants_service(n), "system-shutdown");
+	if (rc == RES_OK)
+		rc = service_listeners(n, e);
+	return rc;
+}
