@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <openssl/ssl.h>
+
 #include "common/result.h"
 #include "common/stanza.h"
 #include "common/xmalloc.h"
@@ -126,6 +128,30 @@ a_full_window_stops_reading(void **state)
 		sent++;
 	}
 	assert_int_equal(sent, 40);
+	client_free(c);
+}
+
+/* What the edge doesn't read stays in the socket, and then at the client. */
+static void
+a_client_that_is_not_acknowledged_cannot_go_on(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "x");
+	char body[1024], *text;
+	size_t kilobytes = 0;
+
+	memset(body, 'x', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	xasprintf(&text,
+	    "<message to='b@example.org'><body>%s</body></message>", body);
+	p->obliging = false;
+	while (kilobytes < 4000 &&
+	    SSL_write(c->ssl, text, (int)strlen(text)) > 0) {
+		kilobytes++;
+		pump_run(p);
+	}
+	free(text);
+	assert_in_range(kilobytes, 8, 1000);
 	client_free(c);
 }
 
@@ -480,6 +506,7 @@ main(void)
 		T(delivers_once_and_says_so),
 		T(a_kick_closes_the_stream),
 		T(a_full_window_stops_reading),
+		T(a_client_that_is_not_acknowledged_cannot_go_on),
 		T(one_full_window_costs_nobody_else),
 		T(a_client_that_does_not_read_is_ended),
 		T(what_does_not_fit_the_socket_follows),

@@ -70,10 +70,9 @@ gone_id(const struct sid *about, const struct sid *to)
 static void
 add(struct accepted *a, struct delivery_id id, uint8_t kind)
 {
-	const struct down_deliver m = { .id = id,
-		.sender = ann,
-		.lane = 7,
-		.kind = kind };
+	const struct down_deliver m = {
+		.id = id, .sender = ann, .lane = 7, .kind = kind
+	};
 
 	accepted_add(a, &m);
 }
@@ -152,6 +151,8 @@ marks_may_leap(void **state)
 	accepted_low(*state, &origin_a, 1000);
 	assert_int_equal(accepted_count(*state), 2);
 	accepted_low(*state, &origin_a, 9000);
+	assert_int_equal(accepted_count(*state), 1);
+	accepted_low(*state, &origin_a, 3 + 10240);
 	assert_int_equal(accepted_count(*state), 1);
 	accepted_low(*state, &origin_a, 1000000);
 	assert_int_equal(accepted_count(*state), 0);

@@ -510,6 +510,83 @@ refuses_wrong_final_messages(void **state)
 	}
 }
 
+/* A final message with a right proof over whatever it says. */
+static void
+sign(const struct fixture *f, const char *bare, const char *server_first,
+    const char *without_proof, char msg[512])
+{
+	char salted[32], client[32], server[32], stored[32];
+	uint8_t signature[32];
+	struct buf auth = { 0 };
+	char *proof;
+
+	assert_int_equal(
+	    gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, "pencil",
+		f->keys.sha256.iterations, (const char *)f->keys.sha256.salt,
+		16, salted, client, server, stored),
+	    GSASL_OK);
+	buf_addf(&auth, "%s,%s,%s", bare, server_first, without_proof);
+	crypto_hmac_sha256(stored, 32, auth.data, auth.len, signature);
+	for (size_t i = 0; i < 32; i++)
+		signature[i] ^= (uint8_t)client[i];
+	proof = crypto_base64(signature, 32);
+	snprintf(msg, 512, "%s,p=%s", without_proof, proof);
+	free(proof);
+	buf_clear(&auth);
+}
+
+/* RFC 5802, 5.1, "c" and "r": who knows the password must mean this very
+ * exchange and this connection. */
+static void
+a_right_proof_is_not_enough(void **state)
+{
+	static const struct {
+		const char *header, *cbind, *nonce_suffix;
+		bool ok;
+	} rows[] = {
+		{ "n,,", "n,,", "", true },
+		{ "n,,", "n,,", "x", false },
+		{ "n,,", "y,,", "", false },
+		{ "n,,", "n,,x", "", false },
+		{ "p=tls-exporter,,", "p=tls-exporter,," BINDING, "", true },
+		{ "p=tls-exporter,,", "p=tls-exporter,,", "", false },
+		{ "p=tls-exporter,,", "p=tls-exporter,,other", "", false },
+		{ "p=tls-exporter,,", "n,,", "", false },
+	};
+	struct fixture *f = *state;
+
+	f->type = "tls-exporter";
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sasl *s =
+		    sasl_new(rows[i].header[0] == 'p' ? "SCRAM-SHA-256-PLUS"
+						      : "SCRAM-SHA-256",
+			&f->env);
+		char first_msg[64], without_proof[256], msg[512];
+		struct buf out = { 0 };
+		char *cbind;
+
+		snprintf(first_msg, sizeof(first_msg), "%sn=ann,r=abc",
+		    rows[i].header);
+		assert_int_equal(
+		    sasl_input(s, first_msg, strlen(first_msg), &out),
+		    SASL_KEYS);
+		assert_int_equal(
+		    sasl_keys(s, RES_OK, &f->keys, &out), SASL_CHALLENGE);
+		cbind = crypto_base64(rows[i].cbind, strlen(rows[i].cbind));
+		snprintf(without_proof, sizeof(without_proof), "c=%s,%.*s%s",
+		    cbind, (int)strcspn(buf_str(&out), ","), buf_str(&out),
+		    rows[i].nonce_suffix);
+		sign(f, "n=ann,r=abc", buf_str(&out), without_proof, msg);
+		buf_reset(&out);
+		if ((sasl_input(s, msg, strlen(msg), &out) == SASL_SUCCESS) !=
+		    rows[i].ok)
+			fail_msg("row %zu", i);
+		free(cbind);
+		buf_clear(&out);
+		sasl_free(s);
+	}
+}
+
 /* No answer tells an account that exists from one that does not. */
 static void
 makes_keys_up_for_unknown_accounts(void **state)
@@ -632,6 +709,7 @@ main(void)
 		T(takes_first_messages),
 		T(refuses_malformed_plain),
 		T(refuses_wrong_final_messages),
+		T(a_right_proof_is_not_enough),
 		T(makes_keys_up_for_unknown_accounts),
 		T(made_up_keys_let_nobody_in),
 		T(fails_for_now_without_a_leader),

@@ -1,0 +1,356 @@
+/*
+ * An edge between a peer and a router that both may say anything: a component
+ * that has logged in from loopback without TLS, and a client in plaintext. The
+ * input is a list of turns, each a letter, a length and bytes: of the component
+ * (c), of the client (p), down the link (d), a stanza delivered (s), every
+ * frame acknowledged (a), the link down and up (l), time that passes (t).
+ */
+#include "xmppd/edge/edge.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/result.h"
+#include "common/xmalloc.h"
+#include "tests/lib/certs.h"
+#include "tests/lib/fuzz.h"
+#include "common/tls.h"
+#include "xmppd/edge/session.h"
+
+#define SECRET "secret"
+#define OPEN                                                                   \
+	"<stream:stream xmlns='jabber:component:accept' "                      \
+	"xmlns:stream='http://etherx.jabber.org/streams' "                     \
+	"to='cb1.example.org'>"
+
+/* T(letter, length as one byte in octal, text) */
+#define T(letter, len, text) letter len text
+
+static const char *const seeds[] = {
+	T("c", "\x4f",
+	    "<message from='cb1.example.org' to='ann@example.org' "
+	    "id='1'><body>x</body></message>") "a",
+	T("c", "\x3f",
+	    "<iq type='get' id='1' from='x@cb1.example.org' to='a@b'>"
+	    "<q/></iq>") "a",
+	T("p", "\x1c", "<stream:stream xmlns='urn:x'") "t",
+	T("s", "\x0a", "<message/>") "l" T("s", "\x0a", "<message/>") "a",
+	T("c", "\x10", "</stream:stream>") "ta",
+	T("d", "\x09", "\x43\1\1\1\1\1\1\1\1") "t",
+	NULL,
+};
+
+bool
+fuzz_seed(size_t i, struct buf *b)
+{
+	return fuzz_text_seed(seeds, i, b);
+}
+
+struct world {
+	struct event_base *base;
+	struct edge *edge;
+	uint64_t now, term, delivered;
+	bool linked, bound;
+	struct origin origin;
+	struct sid sid;
+	struct buf answers; /* blocks: messages down */
+	uint64_t unacked[256];
+	size_t unacked_count;
+};
+
+static struct buf
+answer_take(struct world *w)
+{
+	struct buf b = { 0 };
+	struct cursor c;
+	const uint8_t *data;
+	size_t len;
+
+	cursor_init(&c, w->answers.data, w->answers.len);
+	data = cursor_block(&c, &len);
+	buf_add(&b, data, len);
+	buf_drop(&w->answers, len + 4);
+	return b;
+}
+
+static void
+answer_add(struct world *w, struct buf *msg)
+{
+	buf_add_block(&w->answers, msg->data, msg->len);
+	buf_clear(msg);
+}
+
+static void
+frame_seen(struct world *w, const struct up_frame *f)
+{
+	struct buf msg = { 0 };
+	struct down_deliver d;
+
+	if (w->unacked_count < 256)
+		w->unacked[w->unacked_count++] = f->num;
+	if (f->kind != FRAME_BIND)
+		return;
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = DKEY_FRAME;
+	d.id.key.origin = w->origin;
+	d.id.key.num = f->num;
+	d.id.sid = w->sid = f->sid;
+	d.kind = DELIVER_BOUND;
+	d.payload = f->to;
+	w->bound = true;
+	down_deliver_encode(&msg, w->term, &d);
+	answer_add(w, &msg);
+}
+
+static void
+query_seen(struct world *w, const struct up_query *q)
+{
+	struct down_answer a = {
+		.id = q->id, .code = RES_OK, .data = { SECRET, strlen(SECRET) }
+	};
+	struct buf msg = { 0 };
+
+	down_answer_encode(&msg, w->term, &a);
+	answer_add(w, &msg);
+}
+
+static void
+up_cb(void *arg, const void *data, size_t len)
+{
+	struct world *w = arg;
+	struct up_announce announce;
+	struct up_frame frame;
+	struct up_query query;
+	struct link_head head;
+	struct cursor c;
+
+	cursor_init(&c, data, len);
+	fuzz_check(w->linked, "nothing goes up without a link");
+	fuzz_check(link_head_decode(&c, &head) == RES_OK, "a head");
+	fuzz_check(head.term == w->term, "under the link's term");
+	if (head.what == UP_FRAME) {
+		fuzz_check(up_frame_decode(&c, &frame) == RES_OK, "a frame");
+		frame_seen(w, &frame);
+	} else if (head.what == UP_QUERY) {
+		fuzz_check(up_query_decode(&c, &query) == RES_OK, "a query");
+		query_seen(w, &query);
+	} else if (head.what == UP_ANNOUNCE) {
+		fuzz_check(up_announce_decode(&c, &announce) == RES_OK,
+		    "an announcement");
+		w->origin = announce.origin;
+	}
+}
+
+static void
+unlink_cb(void *arg)
+{
+	((struct world *)arg)->linked = false;
+}
+
+static uint64_t
+now_cb(void *arg)
+{
+	return ((struct world *)arg)->now;
+}
+
+static void
+run(struct world *w)
+{
+	struct buf msg;
+
+	for (int i = 0; i < 8; i++) {
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+		while (w->answers.len > 0) {
+			msg = answer_take(w);
+			if (w->linked)
+				edge_down(w->edge, msg.data, msg.len);
+			buf_clear(&msg);
+		}
+	}
+}
+
+static int
+peer_new(struct world *w, bool component)
+{
+	int fds[2];
+
+	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0, "sockets");
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	edge_accept(w->edge, fds[1], component, "127.0.0.1:1");
+	return fds[0];
+}
+
+static void
+peer_write(int fd, const void *data, size_t len)
+{
+	if (send(fd, data, len, MSG_NOSIGNAL) < 0)
+		return;
+}
+
+static int
+component_new(struct world *w)
+{
+	int fd = peer_new(w, true);
+	char in[1024] = "", text[64], hex[41];
+	uint8_t digest[20];
+	const char *id;
+	ssize_t n;
+
+	peer_write(fd, OPEN, strlen(OPEN));
+	run(w);
+	n = read(fd, in, sizeof(in) - 1);
+	id = n > 0 ? strstr(in, " id='") : NULL;
+	fuzz_check(id != NULL, "a component is answered");
+	snprintf(text, sizeof(text), "%.32s" SECRET, id + 5);
+	crypto_sha1(text, strlen(text), digest);
+	crypto_hex(digest, sizeof(digest), hex);
+	peer_write(fd, "<handshake>", 11);
+	peer_write(fd, hex, 40);
+	peer_write(fd, "</handshake>", 12);
+	run(w);
+	fuzz_check(w->bound, "and logged in");
+	return fd;
+}
+
+static void
+deliver(struct world *w, const uint8_t *data, size_t len)
+{
+	struct down_deliver d;
+	struct buf msg = { 0 };
+
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = len % 2 == 0 ? DKEY_ROW : DKEY_FRAME;
+	d.id.key.num = ++w->delivered;
+	d.id.sid = w->sid;
+	d.kind = DELIVER_MESSAGE;
+	d.payload = (struct text){ (const char *)data, len };
+	if (memchr(data, '\0', len) != NULL || !w->linked)
+		return;
+	down_deliver_encode(&msg, w->term, &d);
+	edge_down(w->edge, msg.data, msg.len);
+	buf_clear(&msg);
+}
+
+static void
+acknowledge(struct world *w)
+{
+	struct buf msg = { 0 };
+
+	for (size_t i = 0; i < w->unacked_count; i++) {
+		struct down_ack ack = { w->origin, w->unacked[i] };
+
+		down_ack_encode(&msg, w->term, &ack);
+		answer_add(w, &msg);
+	}
+	w->unacked_count = 0;
+}
+
+static void
+relink(struct world *w)
+{
+	edge_link_down(w->edge);
+	w->linked = true;
+	w->unacked_count = 0;
+	edge_link_up(w->edge, ++w->term);
+}
+
+static void
+turn(struct world *w, const int fds[2], uint8_t what, const uint8_t *data,
+    size_t len)
+{
+	switch (what) {
+	case 'c':
+		peer_write(fds[0], data, len);
+		break;
+	case 'p':
+		peer_write(fds[1], data, len);
+		break;
+	case 'd':
+		if (w->linked)
+			edge_down(w->edge, data, len);
+		break;
+	case 's':
+		deliver(w, data, len);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+play(struct world *w, const uint8_t *data, size_t size)
+{
+	int fds[2] = { component_new(w), peer_new(w, false) };
+	struct cursor c;
+	uint8_t what, len;
+
+	cursor_init(&c, data, size);
+	while (cursor_left(&c) > 0) {
+		what = cursor_u8(&c);
+		if (what == 'a') {
+			acknowledge(w);
+		} else if (what == 'l') {
+			relink(w);
+		} else if (what == 't') {
+			w->now += 700;
+			edge_tick(w->edge);
+		} else if (cursor_left(&c) > 1) {
+			len = cursor_u8(&c);
+			if (len > cursor_left(&c))
+				len = (uint8_t)cursor_left(&c);
+			turn(w, fds, what, cursor_bytes(&c, len), len);
+		}
+		run(w);
+	}
+	fuzz_check(edge_stats(w->edge).unacked <= 16, "the window holds");
+	close(fds[0]);
+	close(fds[1]);
+	run(w);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct ssl_ctx_st *tls;
+	const struct certs_spec spec = { .cn = "example.org",
+		.san = "DNS:example.org" };
+	const struct edge_config cfg = { .node = 1,
+		.edges = 1,
+		.hold_ms = 3000,
+		.domain = "example.org",
+		.secret = "secret",
+		.stanza_max = 4096,
+		.window = 16,
+		.session_window = 8 };
+	struct world w = { .now = 10000, .term = 1, .linked = true };
+	const struct edge_env env = {
+		.arg = &w, .up = up_cb, .unlink = unlink_cb, .now = now_cb
+	};
+
+	if (tls == NULL) {
+		const struct certs_who *who = certs_make(&spec);
+
+		signal(SIGPIPE, SIG_IGN);
+		log_init("fuzz", LOG_LEVEL_ERR, 0);
+		tls = tls_server_new(who->key_pem, who->cert_pem, NULL);
+	}
+	w.base = event_base_new();
+	w.edge = edge_new(w.base, &cfg, &env);
+	edge_set_tls(w.edge, tls, tls);
+	edge_set_plaintext(w.edge, true);
+	edge_set_serving(w.edge, true, NULL);
+	edge_link_up(w.edge, w.term);
+	play(&w, data, size);
+	edge_free(w.edge);
+	event_base_free(w.base);
+	buf_clear(&w.answers);
+	return 0;
+}
