@@ -43,6 +43,7 @@ struct leader {
 
 	/* Gathering, before the router. */
 	bool gathering, fetching;
+	bool whole;     /* a majority's copies are complete */
 	uint64_t round; /* answers to earlier rounds don't count */
 	uint64_t begun, asked;
 	struct answer answers[VOTERS_MAX];
@@ -146,21 +147,21 @@ majority(const struct leader *ld)
 	return ld->node->voter_count / 2 + 1;
 }
 
+/* Rule 8 of delivery(7): of a majority of complete copies the others don't
+ * count, however new. */
 static const struct answer *
-newest(const struct leader *ld)
+newest(const struct leader *ld, bool whole)
 {
 	const struct answer *best = NULL;
 
 	for (size_t i = 0; i < ld->answer_count; i++) {
 		const struct answer *a = &ld->answers[i];
 
-		if (!a->known)
+		if (!a->known || (whole && !a->state.complete))
 			continue;
-		if (best == NULL || a->state.complete > best->state.complete ||
-		    (a->state.complete == best->state.complete &&
-			(a->state.term > best->state.term ||
-			    (a->state.term == best->state.term &&
-				a->state.seq > best->state.seq))))
+		if (best == NULL || a->state.term > best->state.term ||
+		    (a->state.term == best->state.term &&
+			a->state.seq > best->state.seq))
 			best = a;
 	}
 	return best;
@@ -175,7 +176,7 @@ fetched_cb(void *arg, int code, const char *why, const void *msg, size_t len)
 
 	if (current && code == RES_OK &&
 	    directory_decode(ld->node->directory, msg, len) == RES_OK) {
-		router_begin(ld, true);
+		router_begin(ld, ld->whole);
 	} else if (current) {
 		log_warn("leader: directory of node %u: %s", asked->node,
 		    code == RES_OK ? "malformed" : why);
@@ -204,19 +205,20 @@ static void
 gathered(struct leader *ld, bool late)
 {
 	size_t known = 0, complete = 0;
-	const struct answer *best = newest(ld);
+	const struct answer *best;
 
 	for (size_t i = 0; i < ld->answer_count; i++) {
 		known += ld->answers[i].known;
 		complete +=
 		    ld->answers[i].known && ld->answers[i].state.complete;
 	}
-	if (ld->fetching || known < majority(ld) || best == NULL ||
+	if (ld->fetching || known < majority(ld) ||
 	    (complete < majority(ld) && !late && known < ld->answer_count))
 		return;
-	if (best->node == ld->node->instance.raft_id ||
-	    complete < majority(ld)) {
-		router_begin(ld, complete >= majority(ld));
+	ld->whole = complete >= majority(ld);
+	best = newest(ld, ld->whole);
+	if (best == NULL || best->node == ld->node->instance.raft_id) {
+		router_begin(ld, ld->whole);
 		return;
 	}
 	ld->fetching = true;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An executable model of the delivery rules (delivery.md).
+"""An executable model of the rules of delivery(7).
 
 It looks for flaws in the rules, not in code. Three nodes, each with an edge (its clients' sessions) and a router that
 is active on the leader only. A schedule is a list of small steps drawn from a seed; everything between two steps is
@@ -19,7 +19,7 @@ atomic. A failing schedule is shrunk by dropping steps. What stands for what:
   World.elect              Raft: atomic log, any connected majority elects at any moment; the lease ends first, or, with
                            --overlap, the old router goes on for less than the margin (term checks must save us)
 
-Each rule has a switch in RULES: on, the rule of delivery.md; off (--without NAME, or --as-written for all), what is
+Each rule has a switch in RULES: on, the rule of delivery(7); off (--without NAME, or --as-written for all), what is
 natural to do in its stead, and wrong or slow. Clients have no XEP-0198: a stanza accepted by an edge counts as
 delivered. Clocks run at one speed; channels have any delay. Every user is everyone's contact, or (`strangers`) nobody.
 A quarter of the schedules are bred from those made by hand (delivery_tales.py). Not modelled: windows and limits,
