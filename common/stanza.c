@@ -4,6 +4,7 @@
 #include "common/stanza.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +262,17 @@ arena_str(struct xml_tree *tree, const xmlChar *text)
 	return arena_text(tree, text, strlen((const char *)text));
 }
 
+/* "xml:lang": the prefix that needs no declaration is kept. */
+static const char *
+arena_xml_name(struct xml_tree *tree, const char *name)
+{
+	size_t len = strlen(name) + sizeof("xml:");
+	char *full = arena_alloc(tree, len);
+
+	snprintf(full, len, "xml:%s", name);
+	return full;
+}
+
 static void
 tree_add_attrs(
     struct tree_parser *p, struct xml *x, int count, const xmlChar **at)
@@ -270,12 +282,11 @@ tree_add_attrs(
 	/* libxml2: localname, prefix, URI, value, end of value, five each. */
 	for (int i = 0; i < count; i++, at += 5) {
 		a = arena_alloc(p->tree, sizeof(*a));
-		a->name = arena_str(p->tree, at[0]);
 		a->ns = at[2] == NULL ? NULL : arena_str(p->tree, at[2]);
-		if (at[1] != NULL && xmlStrEqual(at[1], (const xmlChar *)"xml"))
-			a->name = xmlStrEqual(at[0], (const xmlChar *)"lang")
-			    ? "xml:lang"
-			    : "xml:space";
+		a->name =
+		    at[1] != NULL && xmlStrEqual(at[1], (const xmlChar *)"xml")
+		    ? arena_xml_name(p->tree, (const char *)at[0])
+		    : arena_str(p->tree, at[0]);
 		a->value = arena_text(p->tree, at[3], (size_t)(at[4] - at[3]));
 		*last = a;
 		last = &a->next;

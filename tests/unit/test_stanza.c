@@ -13,6 +13,7 @@ static void
 a_tree_written_back_is_the_same_bytes(void **state)
 {
 	static const char *const rows[] = {
+		"<message xml:lang='de' xml:space='x' xml:base='b'/>",
 		"<presence/>",
 		"<message to='a@b' id='1'><body>x &lt; y</body></message>",
 		"<iq type='set'><query xmlns='jabber:iq:roster'>"
