@@ -24,6 +24,8 @@
 #include "tests/lib/peer_world.h"
 #include "xmppd/cluster/peer_impl.h"
 
+#define YEAR ((int64_t)365 * 86400)
+
 static int
 setup(void **state)
 {
@@ -373,7 +375,7 @@ a_certificate_decides(void **state)
 	struct peer_world *w = *state;
 	struct certs_spec ca_spec = { .cn = "CA", .ca = true };
 	const struct certs_who *ca = certs_make(&ca_spec);
-	const int64_t long_ago = CERTS_NOW - (int64_t)5 * 365 * 86400;
+	const int64_t long_ago = CERTS_NOW - 5 * YEAR;
 	const struct {
 		struct certs_spec spec;
 		bool listed, in;
@@ -435,6 +437,51 @@ a_certificate_decides(void **state)
 			fail_msg("row %zu, dialled: %s", i, w->why);
 		free(trust);
 	}
+}
+
+static unsigned
+count_lines(int fd, const char *part)
+{
+	char text[65536], *at = text;
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	unsigned count = 0;
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	while ((at = strstr(at, part)) != NULL) {
+		at++;
+		count++;
+	}
+	return count;
+}
+
+/* However often it is shown, each node complains of it once. */
+static void
+an_expired_certificate_is_logged_once(void **state)
+{
+	struct peer_world *w = *state;
+	struct certs_spec spec = { .cn = "old",
+		.from = CERTS_NOW - 5 * YEAR,
+		.to = CERTS_NOW - 4 * YEAR };
+	const struct certs_who *who = certs_make(&spec);
+	FILE *file = tmpfile();
+	int fd = fileno(file);
+
+	log_set_file(fd);
+	log_set_level(LOG_LEVEL_WARN);
+	for (unsigned i = 0; i < 3; i++) {
+		peer_world_tls(w, i, who, who->cert_pem);
+		peer_world_members(w, i, 7);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		peer_world_await_calm(w, i);
+	peers_want(w->nodes[0].peers, 2, PEER_LINK, true);
+	peer_world_await(w, &w->nodes[1].ups[PEER_LINK], 1);
+	log_set_level(LOG_LEVEL_ERR);
+	log_set_file(-1);
+	assert_int_equal(
+	    count_lines(fd, "\"CN=old\" expired on 2023-01-16"), 3);
+	fclose(file);
 }
 
 /* It learns why, as soon as the handshake is done. */
@@ -752,6 +799,65 @@ malformed_bytes_end_only_their_connection(void **state)
 	peer_world_await_calm(w, 2);
 }
 
+/* Connects as nobody in particular, as a node does that wants to join. */
+static void
+open_as_stranger(
+    struct peer_raw *raw, struct peer_world *w, enum peer_verdict verdict)
+{
+	struct peer_hello h;
+
+	peer_raw_open(raw, w, 1, w->nodes[0].who);
+	peer_raw_hello(raw, &h, 0, 1, PEER_CONTROL);
+	h.from = h.to = 0;
+	peer_raw_say(raw, &h, 0, NULL);
+	assert_int_equal(peer_raw_answer(raw, &h), RES_OK);
+	assert_int_equal(h.verdict, verdict);
+}
+
+static void
+strangers_have_limits(void **state)
+{
+	static const uint8_t too_long[] = { 0, 0x80, 0, 1 };
+	struct peer_world *w = *state;
+	struct peer_raw raw[17];
+
+	peer_world_join_all(w);
+	open_as_stranger(&raw[0], w, PEER_WELCOME);
+	peer_raw_write(&raw[0], too_long, sizeof(too_long));
+	peer_raw_await_closed(&raw[0]);
+	peer_raw_close(&raw[0]);
+	for (size_t i = 0; i < 16; i++)
+		open_as_stranger(&raw[i], w, PEER_WELCOME);
+	open_as_stranger(&raw[16], w, PEER_REFUSED_BUSY);
+	for (size_t i = 0; i < 17; i++)
+		peer_raw_close(&raw[i]);
+	peer_world_await_calm(w, 0);
+}
+
+static void
+who_asks_too_much_at_once_is_closed(void **state)
+{
+	static const uint8_t request[] = { 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0,
+		1 };
+	struct peer_world *w = *state;
+	struct peer_world_node *b = &w->nodes[1];
+	struct peer_raw raw;
+
+	peer_world_join_all(w);
+	b->mute = true;
+	open_as_stranger(&raw, w, PEER_WELCOME);
+	for (unsigned i = 0; i < 1024; i++)
+		peer_raw_write(&raw, request, sizeof(request));
+	peer_world_await(w, &b->requests, 1024);
+	assert_non_null(raw.conn);
+	peer_raw_write(&raw, request, sizeof(request));
+	peer_raw_await_closed(&raw);
+	assert_int_equal(b->requests, 1024);
+	peer_raw_close(&raw);
+	b->mute = false;
+	peer_world_await_calm(w, 0);
+}
+
 /* Each byte of it, the length in front too, is changed. */
 static void
 a_changed_hello_opens_nothing(void **state)
@@ -848,6 +954,7 @@ main(void)
 		T(who_does_not_answer_times_out),
 		T(a_raft_connection_is_given_away),
 		T(a_certificate_decides),
+		T(an_expired_certificate_is_logged_once),
 		T(who_is_not_trusted_may_not_even_speak),
 		T(a_new_certificate_counts_for_new_handshakes),
 		T(members_of_another_cluster_are_refused),
@@ -860,6 +967,8 @@ main(void)
 		T(a_copy_goes_on_after_a_cut),
 		T(a_damaged_copy_is_not_taken),
 		T(malformed_bytes_end_only_their_connection),
+		T(strangers_have_limits),
+		T(who_asks_too_much_at_once_is_closed),
 		T(a_changed_hello_opens_nothing),
 		T(a_hello_in_pieces_is_whole),
 		T(nothing_is_said_with_a_raft_hello),

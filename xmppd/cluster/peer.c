@@ -341,6 +341,9 @@ peers_want(
 	struct peer *peer = find_or_add(p, node);
 	struct peer_line *l;
 
+	/* What the Raft thread asked for before it got the last one. */
+	if (channel == PEER_RAFT && wanted && clock_ms() < peer->due[channel])
+		return;
 	peer->want[channel] = wanted;
 	if (wanted) {
 		peers_schedule(p);
@@ -402,8 +405,10 @@ peers_line_up(struct peer_line *l)
 	if (l->dialled && (peer = find_any(p, l->node)) != NULL) {
 		peer->failures[l->channel] = 0;
 		/* Raft asks again when it has lost it. */
-		if (l->channel == PEER_RAFT)
+		if (l->channel == PEER_RAFT) {
 			peer->want[PEER_RAFT] = false;
+			peer->due[PEER_RAFT] = clock_ms() + REDIAL_MS;
+		}
 	}
 	if (!l->dialled && l->node != 0) {
 		forget_stranger(p, l->address);

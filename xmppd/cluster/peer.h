@@ -11,14 +11,18 @@
 /*
  * Connections between nodes, on the main loop: mutual TLS on the client port
  * with the cluster's ALPN, trust by the bundle, a hello that proves which
- * member speaks, then whole messages on one of four channels. Each channel of a
+ * member speaks, then whole messages on one of the channels. Each channel of a
  * pair is a connection of its own, so that nothing delays a heartbeat.
  *
  * The hello: protocol version, cluster identity, channel, Raft id of the
- * sender, its boot number, and an HMAC of its member key over the TLS exporter.
- * A joining node, which has no key yet, says channel CONTROL with Raft id 0.
+ * sender, its boot number, host and address, and an HMAC of its member key over
+ * the TLS exporter. Who isn't a member has CONTROL alone, as node 0, and only
+ * where it dials by address. A member that is newer than the table is let in
+ * with RAFT and COPY: it may be the leader that the table lags behind.
  *
- * Each up() is followed by one down(), but at peers_free().
+ * Each up() is followed by one down(), but at peers_free(); where a connection
+ * ends by a call of peers_want() or peers_set(), inside that call. No other
+ * call calls back.
  */
 struct peers;
 struct conn;
@@ -62,11 +66,13 @@ struct peers_callbacks {
 	/* A Raft connection is ready: takes fd and ssl. */
 	void (*raft)(
 	    void *arg, uint32_t node, bool dialled, int fd, struct ssl_st *ssl);
-	/* A hello showed an old boot number or an unknown member with a known
-	 * address: told to join anew; or this node was told so. */
+	/* That member says that this node can't be one as it is: it was
+	 * `removed`, or is an older start of itself, from a backup or a clone.
+	 * Again and again, while it does. */
 	void (*refused_us)(
 	    void *arg, uint32_t node, bool removed, const char *why);
-	/* A whole copy file has arrived at `path` (index, digest checked). */
+	/* A whole copy file has arrived at `path`, its digest is right; who
+	 * gets it removes it. */
 	void (*copy)(
 	    void *arg, uint32_t node, const char *path, uint64_t index);
 };
@@ -87,11 +93,13 @@ void peers_free(struct peers *p);
 void peers_set(struct peers *p, const struct peers_self *self,
     const struct store_member *members, size_t count);
 
-/* Key, own chain and trust for new handshakes; PEM texts. */
+/* Key, own chain and trust for new handshakes; PEM texts. The same ones again
+ * change nothing. */
 int peers_set_tls(struct peers *p, const char *key, const char *chain,
     const char *trust, struct error *e);
 
-/* The context that the listener uses for the cluster's ALPN; borrowed. */
+/* The context that the listener uses for the cluster's ALPN; borrowed, until
+ * other PEM texts are set or the peers are freed. */
 struct ssl_ctx_st *peers_tls(struct peers *p);
 
 /* An incoming connection on which the cluster's ALPN was chosen and the
@@ -99,12 +107,16 @@ struct ssl_ctx_st *peers_tls(struct peers *p);
 void peers_adopt(struct peers *p, struct conn *c, const char *from);
 
 /* Keeps a connection of this channel to the node up (redialled at most every
- * 50 ms) until told otherwise. */
+ * 50 ms) until told otherwise, as soon as the table has it. RAFT: until one is
+ * made and given away; the Raft thread asks again when it has lost it. CONTROL
+ * is kept to every member anyway. */
 void peers_want(
     struct peers *p, uint32_t node, enum peer_channel channel, bool wanted);
 
 /* Queues a message; dropped if the channel isn't up (the caller has its own
- * means to know, see `up`). `dialled` picks the connection. */
+ * means to know, see `up`). `dialled` picks the connection. One that is too
+ * long (LINK 1 MiB, MIRROR 64 MiB), or with 64 MiB waiting, ends the connection
+ * a moment later. */
 void peers_send(struct peers *p, uint32_t node, enum peer_channel channel,
     bool dialled, const void *msg, size_t len);
 
@@ -112,9 +124,10 @@ void peers_send(struct peers *p, uint32_t node, enum peer_channel channel,
 size_t peers_pending(
     struct peers *p, uint32_t node, enum peer_channel channel, bool dialled);
 
-/* A request to a member, or (node 0) to a numeric address. `done` is called
- * once: RES_OK with the answer, or RES_UNREACHABLE, RES_TIMEOUT, RES_DENIED
- * with a text of why. */
+/* A request to a member, or (node 0) to a numeric address with its port. `done`
+ * is called once, from the loop or by peers_free(): RES_OK with the answer, or
+ * RES_UNREACHABLE, RES_TIMEOUT, RES_DENIED, RES_INVALID with a text of why. It
+ * may call anything here, peers_free() too; other callbacks may not free. */
 typedef void (*peers_answer_fn)(
     void *arg, int code, const char *why, const void *msg, size_t len);
 void peers_request(struct peers *p, uint32_t node, const char *address,
@@ -122,12 +135,15 @@ void peers_request(struct peers *p, uint32_t node, const char *address,
     void *arg);
 void peers_answer(struct peers *p, uint64_t token, const void *msg, size_t len);
 
-/* Sends a file over the copy channel, resumable; done(code). */
+/* Sends a file over the copy channel, resumable; done(code) as above, RES_OK
+ * when it is there whole: until then it must stay. RES_EXISTS: one is on its
+ * way to that node. */
 void peers_send_copy(struct peers *p, uint32_t node, const char *path,
     uint64_t index, const uint8_t sha256[32], void (*done)(void *arg, int code),
     void *arg);
 
-/* What is wrong with whom; returns how many were written. */
+/* What is wrong with whom: all other members first, then who was refused
+ * lately. Returns how many were written. */
 size_t peers_troubles(
     const struct peers *p, struct peer_trouble *out, size_t max);
 

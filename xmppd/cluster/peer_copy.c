@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <openssl/evp.h>
 
 #include "common/clock.h"
 #include "common/conn.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
@@ -61,7 +61,7 @@ struct peer_coming {
 	uint64_t serial; /* of its line; 0: that is lost */
 	uint64_t index, size, offset;
 	uint8_t sha256[32];
-	EVP_MD_CTX *digest; /* of what has come so far */
+	struct crypto_digest *digest; /* of what has come so far */
 	int fd;
 	char *path;
 };
@@ -267,7 +267,8 @@ coming_free(struct peers *p, struct peer_coming *in)
 		close(in->fd);
 	if (in->path != NULL)
 		unlink(in->path);
-	EVP_MD_CTX_free(in->digest);
+	if (in->digest != NULL)
+		crypto_digest_end(in->digest, NULL);
 	free(in->path);
 	free(in);
 }
@@ -301,7 +302,8 @@ coming_end(struct peer_line *l, struct peer_coming *in)
 	char *path = in->path;
 	int code = RES_OK;
 
-	EVP_DigestFinal_ex(in->digest, sha256, NULL);
+	crypto_digest_end(in->digest, sha256);
+	in->digest = NULL;
 	if (memcmp(sha256, in->sha256, sizeof(sha256)) != 0)
 		code = RES_INVALID;
 	send_code(l, code);
@@ -324,8 +326,7 @@ coming_new(struct peers *p, uint32_t node)
 	struct peer_coming *in = xcalloc(1, sizeof(*in));
 
 	in->node = node;
-	in->digest = EVP_MD_CTX_new();
-	EVP_DigestInit_ex(in->digest, EVP_sha256(), NULL);
+	in->digest = crypto_digest_new();
 	/* Never the name of one that was given away and is being installed. */
 	xasprintf(&in->path, "%s/" PEER_COPY_PREFIX "%u-%llu", p->dir, node,
 	    (unsigned long long)++p->serial);
@@ -385,7 +386,7 @@ take_data(struct peer_line *l, struct cursor *msg)
 		coming_free(l->peers, in);
 		return RES_OK;
 	}
-	EVP_DigestUpdate(in->digest, msg->p, len);
+	crypto_digest_add(in->digest, msg->p, len);
 	in->offset += len;
 	return in->offset == in->size ? coming_end(l, in) : RES_OK;
 }

@@ -45,6 +45,10 @@ static const size_t message_max[PEER_CHANNELS] = {
 	[PEER_COPY] = 1U << 20,
 };
 
+/* Of who is no member: a request to join. */
+#define STRANGER_MESSAGE_MAX (8U << 20)
+#define STRANGERS_MAX 16
+
 /* Connections that haven't shown who they are. */
 #define UNKNOWN_MAX 64
 
@@ -236,6 +240,18 @@ brings_the_log(const struct peer_hello *h, enum peer_verdict verdict)
 	    (h->channel == PEER_RAFT || h->channel == PEER_COPY);
 }
 
+/* Accepted connections of nobody known, in that state. */
+static unsigned
+count_unknown(const struct peers *p, enum line_state state)
+{
+	const struct peer_line *l;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(l, &p->lines, entry)
+		n += !l->dialled && l->node == 0 && l->state == state;
+	return n;
+}
+
 /*
  * Who dials this node by its address only, for a request, need not be a member;
  * for all else it must be one. Either way the certificate decides first.
@@ -251,7 +267,7 @@ judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
 	struct error e;
 
 	if (!p->known) {
-		snprintf(why, size, "it has no domain configured yet");
+		snprintf(why, size, "it has just started");
 		return PEER_REFUSED_BUSY;
 	}
 	if (memcmp(h->cluster, p->self.cluster, sizeof(h->cluster)) == 0)
@@ -271,10 +287,17 @@ judge(struct peer_line *l, const struct peer_hello *h, char *why, size_t size)
 		text = "another node is meant";
 		verdict = PEER_REFUSED_UNKNOWN;
 	}
-	snprintf(why, size, "%s", text);
-	if (verdict == PEER_WELCOME)
+	if (verdict == PEER_WELCOME) {
 		l->node = h->from;
-	return stranger ? PEER_WELCOME : verdict;
+	} else if (stranger) {
+		verdict = PEER_WELCOME;
+		if (count_unknown(p, LINE_UP) >= STRANGERS_MAX) {
+			text = "too many ask at the same time";
+			verdict = PEER_REFUSED_BUSY;
+		}
+	}
+	snprintf(why, size, "%s", text);
+	return verdict;
 }
 
 /* ---- the hello ---------------------------------------------------------- */
@@ -427,6 +450,15 @@ line_message(struct peer_line *l, const uint8_t *msg, size_t len)
 }
 
 static size_t
+longest(const struct peer_line *l)
+{
+	if (l->state != LINE_UP)
+		return PEER_HELLO_MAX;
+	return l->node == 0 && !l->dialled ? STRANGER_MESSAGE_MAX
+					   : message_max[l->channel];
+}
+
+static size_t
 take_messages(struct peer_line *l, const uint8_t *data, size_t len)
 {
 	size_t used = 0, max;
@@ -434,8 +466,7 @@ take_messages(struct peer_line *l, const uint8_t *data, size_t len)
 	uint32_t size;
 
 	while (len - used >= sizeof(size) && l->state != LINE_DEAD) {
-		max = l->state == LINE_UP ? message_max[l->channel]
-					  : PEER_HELLO_MAX;
+		max = longest(l);
 		cursor_init(&c, data + used, len - used);
 		size = cursor_u32(&c);
 		if (size == 0 || size > max) {
@@ -632,17 +663,6 @@ line_dial(struct peers *p, uint32_t node, const char *address,
 	return l;
 }
 
-static unsigned
-count_unknown(const struct peers *p)
-{
-	const struct peer_line *l;
-	unsigned n = 0;
-
-	TAILQ_FOREACH(l, &p->lines, entry)
-		n += !l->dialled && l->state == LINE_HELLO;
-	return n;
-}
-
 void
 line_adopt(struct peers *p, struct conn *c, const char *from)
 {
@@ -651,7 +671,7 @@ line_adopt(struct peers *p, struct conn *c, const char *from)
 	struct error e;
 
 	if (conn_ssl(c) == NULL || !peer_tls_exporter(conn_ssl(c), exporter) ||
-	    count_unknown(p) >= UNKNOWN_MAX) {
+	    count_unknown(p, LINE_HELLO) >= UNKNOWN_MAX) {
 		log_warn(
 		    "cluster: %s: refused: too many, or not TLS 1.3", from);
 		conn_abort(c);

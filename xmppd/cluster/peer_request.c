@@ -23,10 +23,8 @@
 /* Requests of one connection that await an answer. */
 #define ASKED_MAX 1024
 
-/* How long who isn't a member may keep a connection without a word; and how
- * many of them there are. */
+/* How long who isn't a member may keep a connection without a word. */
 #define STRANGER_MS 30000
-#define STRANGERS_MAX 64
 
 enum control_frame {
 	CONTROL_FRAME_REQUEST = 1, /* id, bytes */
@@ -236,25 +234,11 @@ take_answer(struct peer_line *l, uint64_t id, const uint8_t *msg, size_t len)
 
 /* ---- what becomes of lines ---------------------------------------------- */
 
-static unsigned
-count_strangers(const struct peers *p)
-{
-	const struct peer_line *l;
-	unsigned n = 0;
-
-	TAILQ_FOREACH(l, &p->lines, entry)
-		n += l->node == 0 && !l->dialled && l->state == LINE_UP;
-	return n;
-}
-
 void
 peer_request_up(struct peer_line *l)
 {
 	struct peer_request *r, *next;
 
-	if (!l->dialled && l->node == 0 &&
-	    count_strangers(l->peers) > STRANGERS_MAX)
-		line_fail(l, "too many of those who are no members");
 	if (!l->dialled)
 		return;
 	for (r = TAILQ_FIRST(&l->peers->requests); r != NULL; r = next) {
