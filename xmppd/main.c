@@ -1,7 +1,6 @@
 /*
  * xmppd: the XMPP server. Ordered start-up, then the loop.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/daemon.h"
@@ -26,7 +25,7 @@ check_settings(struct daemon *d)
 	int rc = conf_load(conf, &e);
 
 	if (rc != RES_OK)
-		fprintf(stderr, "xmppd: %s\n", e.text);
+		log_err("daemon: %s", e.text);
 	conf_free(conf);
 	free(path);
 	return rc == RES_OK ? 0 : 1;
@@ -46,13 +45,9 @@ main(int argc, char **argv)
 		return check_settings(&daemon);
 	daemon.on_stop = on_stop;
 	daemon.arg = &daemon;
-	if (daemon_start(&daemon, &e) != RES_OK) {
-		fprintf(stderr, "xmppd: %s\n", e.text);
-		return 1;
-	}
-	if (node_start(&node, &daemon, &e) != RES_OK) {
-		log_err("%s", e.text);
-		fprintf(stderr, "xmppd: %s\n", e.text);
+	if (daemon_start(&daemon, &e) != RES_OK ||
+	    node_start(&node, &daemon, &e) != RES_OK) {
+		log_err("daemon: %s", e.text);
 		daemon_stop(&daemon);
 		return 1;
 	}
