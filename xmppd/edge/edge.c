@@ -157,9 +157,11 @@ end_overdue(struct edge *e, uint64_t now)
 static void
 give_memory_back(struct edge *e)
 {
-	if (e->logins_since < BURST || e->login_count > 0)
+	struct logins *l = &e->logins_under_way;
+
+	if (l->begun < BURST || l->count > 0)
 		return;
-	e->logins_since = 0;
+	l->begun = 0;
 	malloc_trim(0);
 }
 
@@ -251,7 +253,7 @@ edge_free(struct edge *e)
 	event_free(e->reap);
 	uplink_free(e->uplink);
 	conn_loop_free(e->loop);
-	map_clear(&e->addresses);
+	logins_clear(&e->logins_under_way);
 	buf_clear(&e->out);
 	buf_clear(&e->payload);
 	buf_clear(&e->child);

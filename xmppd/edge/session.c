@@ -26,8 +26,6 @@
 #define LOGIN_MS 30000
 #define ENDING_MS 2000
 #define REST_MS 1000
-#define LOGINS_MAX 4096        /* of all addresses */
-#define LOGINS_PER_ADDRESS 256 /* a company may sit behind one */
 
 /* A connection that vanished is noticed in about two minutes when idle, and in
  * half a minute when something is to be delivered. */
@@ -52,65 +50,13 @@ session_name(const struct session *s)
 	return s->bare != NULL && s->up.full != NULL ? s->up.full : s->peer;
 }
 
-/* ---- logins by address ------------------------------------------------- */
-
-struct address_count {
-	size_t count;
-	char address[];
-};
-
-/* "192.0.2.1:40000" without the port. */
-static size_t
-address_len(const char *peer)
-{
-	const char *colon = strrchr(peer, ':');
-
-	return colon == NULL ? strlen(peer) : (size_t)(colon - peer);
-}
-
-static bool
-login_count(struct session *s)
-{
-	struct edge *e = s->edge;
-	size_t len = address_len(s->peer);
-	struct address_count *a = map_find(&e->addresses, s->peer, len);
-
-	if (e->login_count >= LOGINS_MAX ||
-	    (a != NULL && a->count >= LOGINS_PER_ADDRESS)) {
-		log_warn("edge: %s: refused: too many logins under way%s",
-		    s->peer,
-		    a != NULL && a->count >= LOGINS_PER_ADDRESS
-			? " from its address"
-			: "");
-		return false;
-	}
-	if (a == NULL) {
-		a = xcalloc(1, sizeof(*a) + len + 1);
-		memcpy(a->address, s->peer, len);
-		map_put(&e->addresses, a->address, len, a);
-	}
-	a->count++;
-	e->login_count++;
-	e->logins_since++;
-	s->counted = true;
-	return true;
-}
-
+/* It doesn't count as a login any more. */
 static void
-login_uncount(struct session *s)
+login_leave(struct session *s)
 {
-	struct edge *e = s->edge;
-	size_t len = address_len(s->peer);
-	struct address_count *a = map_find(&e->addresses, s->peer, len);
-
-	if (!s->counted)
-		return;
+	if (s->counted)
+		logins_leave(&s->edge->logins_under_way, s->peer);
 	s->counted = false;
-	e->login_count--;
-	if (--a->count > 0)
-		return;
-	map_remove(&e->addresses, a->address, len);
-	free(a);
 }
 
 /* ---- the end ----------------------------------------------------------- */
@@ -140,7 +86,7 @@ session_drop(struct session *s, const char *why)
 	if (s->stream.component && s->bare != NULL)
 		e->component_count--;
 	list_remove(s);
-	login_uncount(s);
+	login_leave(s);
 	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
 	uplink_cancel(e->uplink, s);
 	uplink_end(e->uplink, &s->up);
@@ -396,7 +342,8 @@ session_new(struct edge *e, bool component, const char *peer)
 	s->peer = xstrdup(peer);
 	s->fd = -1;
 	stream_init(&s->stream, e->domain, component);
-	if (!login_count(s)) {
+	s->counted = logins_enter(&e->logins_under_way, peer);
+	if (!s->counted) {
 		session_free(s);
 		return NULL;
 	}
@@ -481,7 +428,7 @@ session_is_bound(struct session *s)
 		.attributes = STANZA_ATTRIBUTES };
 
 	list_remove(s);
-	login_uncount(s);
+	login_leave(s);
 	stream_set_state(&s->stream, STREAM_BOUND, s->peer);
 	TAILQ_INSERT_TAIL(&e->sessions, s, next);
 	s->bare = slash == NULL

@@ -4,9 +4,9 @@
 #include <sys/queue.h>
 
 #include "common/conn.h"
-#include "common/map.h"
 #include "common/xmlstream.h"
 #include "xmppd/edge/edge.h"
+#include "xmppd/edge/logins.h"
 #include "xmppd/edge/sasl.h"
 #include "xmppd/edge/stream.h"
 #include "xmppd/edge/uplink.h"
@@ -102,9 +102,8 @@ struct edge {
 	struct session_list gone;     /* to be freed at the loop's next turn */
 	struct session_list warm;     /* whose parser is alive */
 	struct session_list slow;     /* who has slow rows */
-	struct map addresses;         /* logins by address */
-	size_t login_count, component_count;
-	size_t logins_since; /* memory was last given back */
+	struct logins logins_under_way;
+	size_t component_count;
 	uint64_t next_sweep;
 	struct event *tick, *reap;
 	struct buf out, payload, child; /* scratch */

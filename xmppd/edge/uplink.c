@@ -1,55 +1,24 @@
 /*
- * The edge's rules of delivery(7); each is named where it is kept.
+ * The edge's rules of delivery(7); each is named where it is kept. Here is what
+ * the edge does of itself, in uplink_receive.c what the router's messages do.
  *
- *   link up: announce (sessions, accepted), then what is unacknowledged
- *   a session: uplink_begin -> DELIVER_BOUND -> frames, deliveries ->
- * uplink_end a delivery: done already, or taken into the session's queue:
- * "accepted"; no such session: "refused" no answered ping for hold: streams
- * closed, a new incarnation
+ *   link up      announce sessions and what was accepted, send again the rest
+ *   a session    uplink_begin, DELIVER_BOUND, frames and deliveries, uplink_end
+ *   no answered ping for hold: streams closed, a new incarnation
  */
-#include "xmppd/edge/uplink.h"
-
-#include <sys/queue.h>
+#include "xmppd/edge/uplink_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
-#include "common/map.h"
 #include "common/result.h"
 #include "common/xmalloc.h"
-#include "xmppd/edge/accepted.h"
 #include "xmppd/link/link.h"
 
 #define PING_MS 100
 #define LINK_BYTES (64U << 20)
 #define SESSION_BYTES (1U << 20)
-
-struct query {
-	uint64_t id;
-	uint8_t kind;
-	char *name;
-	void *owner;
-	uint64_t until;
-	TAILQ_ENTRY(query) next;
-};
-
-struct uplink {
-	struct uplink_config cfg;
-	struct uplink_ops ops;
-	struct origin origin;
-	struct link *link;
-	struct accepted *accepted;
-	struct map sessions; /* struct uplink_session by sid */
-	bool linked;
-	uint64_t term; /* newest seen */
-	uint64_t next_id, next_query;
-	uint64_t last_ok; /* when the newest answered ping was sent */
-	uint64_t next_ping;
-	bool expired; /* and no answer since */
-	TAILQ_HEAD(, query) queries;
-	struct buf out;
-};
 
 static void
 link_up_cb(void *arg, const void *msg, size_t len)
@@ -82,31 +51,19 @@ uplink_new(
 	u->origin.edge = cfg->edge;
 	u->origin.incarnation = cfg->incarnation;
 	u->next_id = cfg->first_id;
-	u->next_query = 1;
 	u->last_ok = now;
 	u->link = link_new(&limits, &env);
 	u->accepted = accepted_new();
-	TAILQ_INIT(&u->queries);
+	queries_init(&u->queries);
 	return u;
-}
-
-static void
-query_free(struct uplink *u, struct query *q)
-{
-	TAILQ_REMOVE(&u->queries, q, next);
-	free(q->name);
-	free(q);
 }
 
 void
 uplink_free(struct uplink *u)
 {
-	struct query *q;
-
 	if (u == NULL)
 		return;
-	while ((q = TAILQ_FIRST(&u->queries)) != NULL)
-		query_free(u, q);
+	queries_clear(&u->queries);
 	link_free(u->link);
 	accepted_free(u->accepted);
 	map_clear(&u->sessions);
@@ -114,9 +71,8 @@ uplink_free(struct uplink *u)
 	free(u);
 }
 
-/* Sends what an encoder has just put into `out`. */
-static void
-send_out(struct uplink *u)
+void
+uplink_flush(struct uplink *u)
 {
 	u->ops.up(u->ops.arg, u->out.data, u->out.len);
 	buf_reset(&u->out);
@@ -176,9 +132,8 @@ uplink_send(struct uplink *u, struct uplink_session *s, struct up_frame *frame)
 	link_send(s->queue, frame);
 }
 
-/* It is no session any more: neither announced nor a target. */
-static void
-session_remove(struct uplink *u, struct uplink_session *s)
+void
+uplink_remove(struct uplink *u, struct uplink_session *s)
 {
 	map_remove(&u->sessions, &s->sid, sizeof(s->sid));
 	link_queue_close(s->queue);
@@ -199,7 +154,7 @@ uplink_end(struct uplink *u, struct uplink_session *s)
 	if (!s->begun)
 		return;
 	uplink_send(u, s, &frame);
-	session_remove(u, s);
+	uplink_remove(u, s);
 }
 
 bool
@@ -228,21 +183,16 @@ query_send(struct uplink *u, const struct query *q)
 	struct up_query m = { q->id, q->kind, text_of(q->name) };
 
 	up_query_encode(&u->out, u->term, &m);
-	send_out(u);
+	uplink_flush(u);
 }
 
 void
 uplink_query(struct uplink *u, enum query_kind kind, const char *name,
     void *owner, uint64_t now)
 {
-	struct query *q = xcalloc(1, sizeof(*q));
+	const struct query *q =
+	    queries_add(&u->queries, kind, name, owner, now + u->cfg.hold_ms);
 
-	q->id = u->next_query++;
-	q->kind = (uint8_t)kind;
-	q->name = xstrdup(name);
-	q->owner = owner;
-	q->until = now + u->cfg.hold_ms;
-	TAILQ_INSERT_TAIL(&u->queries, q, next);
 	if (u->linked)
 		query_send(u, q);
 }
@@ -250,49 +200,26 @@ uplink_query(struct uplink *u, enum query_kind kind, const char *name,
 void
 uplink_cancel(struct uplink *u, const void *owner)
 {
-	struct query *q, *next;
-
-	for (q = TAILQ_FIRST(&u->queries); q != NULL; q = next) {
-		next = TAILQ_NEXT(q, next);
-		if (q->owner == owner)
-			query_free(u, q);
-	}
+	queries_remove_owner(&u->queries, owner);
 }
 
-static void
-query_done(struct uplink *u, struct query *q, int code, struct text data)
+void
+uplink_answer(struct uplink *u, struct query *q, int code, struct text data)
 {
 	void *owner = q->owner;
 
-	query_free(u, q);
+	queries_remove(&u->queries, q);
 	u->ops.answer(u->ops.arg, owner, code, data);
 }
 
-/* Those that were asked before `until`; they are in that order. */
 static void
-queries_expire(struct uplink *u, uint64_t until)
+queries_expire(struct uplink *u, uint64_t now)
 {
 	const struct text none = { NULL, 0 };
 	struct query *q;
 
-	while ((q = TAILQ_FIRST(&u->queries)) != NULL && q->until <= until)
-		query_done(u, q, RES_NO_LEADER, none);
-}
-
-static int
-receive_answer(struct uplink *u, struct cursor *c)
-{
-	struct down_answer m;
-	struct query *q;
-
-	if (down_answer_decode(c, &m) != RES_OK)
-		return RES_INVALID;
-	TAILQ_FOREACH(q, &u->queries, next)
-		if (q->id == m.id)
-			break;
-	if (q != NULL)
-		query_done(u, q, m.code, m.data);
-	return RES_OK;
+	while ((q = queries_overdue(&u->queries, now)) != NULL)
+		uplink_answer(u, q, RES_NO_LEADER, none);
 }
 
 /* ---- the link comes and goes ------------------------------------------- */
@@ -311,7 +238,7 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 	if (s->presence != NULL)
 		m.presence = (struct text){ s->presence, s->presence_len };
 	up_session_encode(&u->out, u->term, &m);
-	send_out(u);
+	uplink_flush(u);
 }
 
 static void
@@ -320,7 +247,7 @@ announce_report_cb(void *arg, const struct up_report *report)
 	struct uplink *u = arg;
 
 	up_report_encode(&u->out, u->term, report);
-	send_out(u);
+	uplink_flush(u);
 }
 
 static void
@@ -330,7 +257,7 @@ ping(struct uplink *u, uint64_t now)
 
 	u->next_ping = now + PING_MS;
 	up_ping_encode(&u->out, u->term, &m);
-	send_out(u);
+	uplink_flush(u);
 }
 
 /*
@@ -344,19 +271,19 @@ announce(struct uplink *u, uint64_t now)
 {
 	struct up_announce m = { u->origin, link_low(u->link), u->cfg.edges };
 	const struct uplink_session *s;
-	struct query *q;
+	const struct query *q;
 	size_t at = 0;
 
 	up_announce_encode(&u->out, u->term, &m);
-	send_out(u);
+	uplink_flush(u);
 	while ((s = map_next(&u->sessions, &at)) != NULL)
 		announce_session(u, s);
 	accepted_each(u->accepted, announce_report_cb, u);
 	up_announced_encode(&u->out, u->term);
-	send_out(u);
+	uplink_flush(u);
 	link_start(u->link, u->term);
 	ping(u, now);
-	TAILQ_FOREACH(q, &u->queries, next)
+	TAILQ_FOREACH(q, &u->queries.list, next)
 		query_send(u, q);
 }
 
@@ -400,8 +327,8 @@ uplink_set_term(struct uplink *u, uint64_t term)
  * hold closes its streams, drops what is unacknowledged and begins a new
  * incarnation. A leader that comes after is told of nothing but that.
  */
-static bool
-expire(struct uplink *u, uint64_t now)
+bool
+uplink_expire(struct uplink *u, uint64_t now)
 {
 	bool linked = u->linked;
 
@@ -427,7 +354,7 @@ uplink_tick(struct uplink *u, uint64_t now)
 {
 	uint64_t next;
 
-	expire(u, now);
+	uplink_expire(u, now);
 	queries_expire(u, now);
 	if (u->linked && now >= u->next_ping)
 		ping(u, now);
@@ -435,194 +362,4 @@ uplink_tick(struct uplink *u, uint64_t now)
 	if (now + PING_MS < next)
 		next = now + PING_MS;
 	return next;
-}
-
-/* ---- messages from the router ------------------------------------------ */
-
-/* What a delivery tells the edge itself of the session. */
-static void
-session_note(struct uplink_session *s, const struct down_deliver *m)
-{
-	if (m->kind == DELIVER_RESULT)
-		s->interested = true;
-	if (m->kind != DELIVER_BOUND)
-		return;
-	s->bound = true;
-	free(s->full);
-	s->full = text_dup(m->payload);
-}
-
-static void
-tell_accepted(struct uplink *u, const struct delivery_id *id)
-{
-	up_accepted_encode(&u->out, u->term, id);
-	send_out(u);
-}
-
-static void
-tell_refused(struct uplink *u, const struct delivery_id *id)
-{
-	up_refused_encode(&u->out, u->term, id);
-	send_out(u);
-}
-
-/* A delivery that was not done yet. */
-static void
-take(struct uplink *u, const struct down_deliver *m)
-{
-	struct uplink_session *s =
-	    map_find(&u->sessions, &m->id.sid, sizeof(m->id.sid));
-	enum delivered delivered = DELIVERED_NOT;
-
-	if (s != NULL) {
-		session_note(s, m);
-		if (m->kind == DELIVER_REFUSED)
-			session_remove(u, s); /* no unbind: see FRAME_BIND */
-		delivered = u->ops.deliver(u->ops.arg, s, m);
-	}
-	if (delivered == DELIVERED_NOT) {
-		tell_refused(u, &m->id);
-		return;
-	}
-	accepted_add(u->accepted, m);
-	if (delivered == DELIVERED_SLOWLY)
-		accepted_hold_back(u->accepted, &m->id);
-	else
-		tell_accepted(u, &m->id);
-}
-
-void
-uplink_settle(struct uplink *u, const struct delivery_id *id, bool taken)
-{
-	if (!accepted_tell(u->accepted, id))
-		return;
-	if (!taken)
-		accepted_remove(u->accepted, id);
-	/* Without a link the next announcement tells. */
-	if (!u->linked)
-		return;
-	if (taken)
-		tell_accepted(u, id);
-	else
-		tell_refused(u, id);
-}
-
-/* Rules 1 to 3 and 5 of delivery(7). */
-static int
-receive_deliver(struct uplink *u, struct cursor *c)
-{
-	struct down_deliver m;
-
-	if (down_deliver_decode(c, &m) != RES_OK)
-		return RES_INVALID;
-	if (m.kind == DELIVER_BOUND && m.payload.data == NULL)
-		return RES_INVALID;
-	accepted_low(u->accepted, &m.origin, m.low);
-	if (accepted_is_done(u->accepted, &m.id, &m.sender, m.kind))
-		tell_accepted(u, &m.id);
-	else
-		take(u, &m);
-	return RES_OK;
-}
-
-static int
-receive_ack(struct uplink *u, struct cursor *c)
-{
-	struct down_ack m;
-
-	if (down_ack_decode(c, &m) != RES_OK)
-		return RES_INVALID;
-	/* Of an incarnation that has ended: nothing is kept of it. */
-	if (!origin_equal(&m.origin, &u->origin))
-		return RES_OK;
-	return link_ack(u->link, m.num);
-}
-
-static int
-receive_kick(struct uplink *u, struct cursor *c)
-{
-	struct uplink_session *s;
-	struct down_kick m;
-
-	if (down_kick_decode(c, &m) != RES_OK)
-		return RES_INVALID;
-	s = map_find(&u->sessions, &m.sid, sizeof(m.sid));
-	if (s != NULL)
-		u->ops.kick(u->ops.arg, s, &m);
-	return RES_OK;
-}
-
-static int
-receive_forget(struct uplink *u, struct cursor *c)
-{
-	struct dkey key;
-
-	if (dkey_decode(c, &key) != RES_OK)
-		return RES_INVALID;
-	accepted_forget(u->accepted, &key);
-	return RES_OK;
-}
-
-/*
- * Rule 11: what counts is when the answered ping was sent. Rule 13: a pong says
- * how far each live incarnation is, and, once every node has announced or is
- * given up, that there are no others.
- */
-static int
-receive_pong(struct uplink *u, struct cursor *c, uint64_t now)
-{
-	struct down_pong m;
-
-	if (down_pong_decode(c, &m) != RES_OK || m.sent > now)
-		return RES_INVALID;
-	if (m.sent >= u->last_ok) {
-		if (u->expired)
-			log_info("edge: there is a leader again");
-		u->last_ok = m.sent;
-		u->expired = false;
-	}
-	for (uint32_t i = 0; i < m.count; i++) {
-		struct live_origin o = pong_origin(&m, i);
-
-		accepted_low(u->accepted, &o.origin, o.low);
-	}
-	if (m.settled)
-		accepted_end_origins(u->accepted, &m);
-	accepted_end_terms(u->accepted, u->term);
-	return RES_OK;
-}
-
-int
-uplink_receive(struct uplink *u, const void *msg, size_t len, uint64_t now)
-{
-	struct link_head head;
-	struct cursor c;
-
-	/* What lay in a socket while this process stood still comes too late:
-	 * the router may count these sessions as ended. */
-	if (expire(u, now) || !u->linked)
-		return RES_DENIED;
-	cursor_init(&c, msg, len);
-	if (link_head_decode(&c, &head) != RES_OK)
-		return RES_INVALID;
-	if (head.term < u->term)
-		return RES_DENIED; /* rule 12 (term_check) */
-	if (head.term > u->term)
-		return RES_INVALID; /* this link is to the router of u->term */
-	switch (head.what) {
-	case DOWN_DELIVER:
-		return receive_deliver(u, &c);
-	case DOWN_ACK:
-		return receive_ack(u, &c);
-	case DOWN_KICK:
-		return receive_kick(u, &c);
-	case DOWN_FORGET:
-		return receive_forget(u, &c);
-	case DOWN_PONG:
-		return receive_pong(u, &c, now);
-	case DOWN_ANSWER:
-		return receive_answer(u, &c);
-	default:
-		return RES_INVALID;
-	}
 }

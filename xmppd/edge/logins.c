@@ -1,0 +1,95 @@
+/*
+ * Counters by address. An address is known while it has a login under way.
+ */
+#include "xmppd/edge/logins.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+
+#define LOGINS_MAX 4096
+#define ADDRESS_MAX 256 /* a company may sit behind one address */
+
+struct address_count {
+	size_t count;
+	bool full; /* and said so */
+	char address[];
+};
+
+/* "192.0.2.1:40000" without the port. */
+static size_t
+address_len(const char *peer)
+{
+	const char *colon = strrchr(peer, ':');
+
+	return colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+}
+
+static struct address_count *
+address_get(struct logins *l, const char *peer)
+{
+	size_t len = address_len(peer);
+	struct address_count *a = map_find(&l->addresses, peer, len);
+
+	if (a != NULL)
+		return a;
+	a = xcalloc(1, sizeof(*a) + len + 1);
+	memcpy(a->address, peer, len);
+	map_put(&l->addresses, a->address, len, a);
+	return a;
+}
+
+/* Whoever floods the server shall not flood its log. */
+static bool
+refuse(bool *said, const char *peer, const char *why)
+{
+	if (!*said)
+		log_warn("edge: %s: refused: too many logins under way%s", peer,
+		    why);
+	*said = true;
+	return false;
+}
+
+bool
+logins_enter(struct logins *l, const char *peer)
+{
+	struct address_count *a;
+
+	if (l->count >= LOGINS_MAX)
+		return refuse(&l->full, peer, "");
+	a = address_get(l, peer);
+	if (a->count >= ADDRESS_MAX)
+		return refuse(&a->full, peer, " from its address");
+	a->count++;
+	l->count++;
+	l->begun++;
+	return true;
+}
+
+void
+logins_leave(struct logins *l, const char *peer)
+{
+	struct address_count *a = address_get(l, peer);
+
+	if (--l->count < LOGINS_MAX / 2)
+		l->full = false;
+	if (--a->count < ADDRESS_MAX / 2)
+		a->full = false;
+	if (a->count > 0)
+		return;
+	map_remove(&l->addresses, a->address, strlen(a->address));
+	free(a);
+}
+
+void
+logins_clear(struct logins *l)
+{
+	struct address_count *a;
+	size_t at = 0;
+
+	while ((a = map_next(&l->addresses, &at)) != NULL)
+		free(a);
+	map_clear(&l->addresses);
+}
