@@ -209,7 +209,7 @@ component_new(struct world *w)
 	n = read(fd, in, sizeof(in) - 1);
 	id = n > 0 ? strstr(in, " id='") : NULL;
 	fuzz_check(id != NULL, "a component is answered");
-	snprintf(text, sizeof(text), "%.32s" SECRET, id + 5);
+	snprintf(text, sizeof(text), "%.32s" SECRET, id == NULL ? "" : id + 5);
 	crypto_sha1(text, strlen(text), digest);
 	crypto_hex(digest, sizeof(digest), hex);
 	peer_write(fd, "<handshake>", 11);

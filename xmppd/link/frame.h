@@ -27,8 +27,8 @@ struct text {
 
 /* An edge and its incarnation: the name of a numbering of frames. */
 struct origin {
-	uint32_t node; /* Raft id */
-	uint32_t edge; /* which edge of the node, from 0 */
+	uint32_t node;        /* Raft id */
+	uint32_t edge;        /* which edge of the node, from 0 */
 	uint64_t incarnation; /* random; new at start and when streams closed */
 };
 
@@ -47,11 +47,11 @@ struct sid {
 enum dkey_kind {
 	DKEY_FRAME = 1, /* the stanza of frame (origin, num) itself */
 	DKEY_PUSH,      /* a roster push caused by (origin, num): version */
-	DKEY_TOLD,      /* presence of session `about`, told because of the frame
-	                   (origin, num): answers to probes and the like */
-	DKEY_ROW,       /* stored message num */
-	DKEY_GONE,      /* session `about` is unavailable */
-	DKEY_TERM,      /* what may be lost with its term: (version, num) */
+	DKEY_TOLD, /* presence of session `about`, told because of the frame
+		      (origin, num): answers to probes and the like */
+	DKEY_ROW,  /* stored message num */
+	DKEY_GONE, /* session `about` is unavailable */
+	DKEY_TERM, /* what may be lost with its term: (version, num) */
 };
 
 struct dkey {
@@ -94,7 +94,7 @@ struct up_announce {
 	struct origin origin;
 	uint64_t low;   /* lowest number not yet acknowledged */
 	uint32_t edges; /* how many edges this node runs: a node has announced
-	                   when all of them have */
+			   when all of them have */
 };
 
 enum session_kind { SESSION_CLIENT = 1, SESSION_COMPONENT };
@@ -119,25 +119,35 @@ struct up_report {
 /* What a frame is. */
 enum frame_kind {
 	FRAME_BIND = 1, /* session begins: `to` is the full JID it asks for (a
-	                   component's: its domain), `from` and type absent;
-	                   payload: scram_keys.version that it logged in
-	                   with, in decimal, so that an account which was
-	                   deleted or made anew meanwhile isn't bound; absent
-	                   for a component. DELIVER_REFUSED ends the session:
-	                   no unbind follows, and the next try is another */
+			   component's: its domain), `from` and type absent;
+			   payload: scram_keys.version that it logged in
+			   with, in decimal, so that an account which was
+			   deleted or made anew meanwhile isn't bound; absent
+			   for a component. DELIVER_REFUSED ends the session:
+			   no unbind follows, and the next try is another */
 	FRAME_UNBIND,   /* session has ended; payload: an unavailable presence
-	                   stanza with its status, or absent */
+			   stanza with its status, or absent */
 	FRAME_MESSAGE,
 	FRAME_PRESENCE,
 	FRAME_IQ,
 };
 
 enum stanza_type { /* the type attribute, message, presence and iq together */
-	TYPE_NONE = 0,  /* absent; for a message: normal, presence: available */
-	TYPE_NORMAL, TYPE_CHAT, TYPE_GROUPCHAT, TYPE_HEADLINE, TYPE_ERROR,
-	TYPE_UNAVAILABLE, TYPE_SUBSCRIBE, TYPE_SUBSCRIBED, TYPE_UNSUBSCRIBE,
-	TYPE_UNSUBSCRIBED, TYPE_PROBE,
-	TYPE_GET, TYPE_SET, TYPE_RESULT,
+	TYPE_NONE = 0, /* absent; for a message: normal, presence: available */
+	TYPE_NORMAL,
+	TYPE_CHAT,
+	TYPE_GROUPCHAT,
+	TYPE_HEADLINE,
+	TYPE_ERROR,
+	TYPE_UNAVAILABLE,
+	TYPE_SUBSCRIBE,
+	TYPE_SUBSCRIBED,
+	TYPE_UNSUBSCRIBE,
+	TYPE_UNSUBSCRIBED,
+	TYPE_PROBE,
+	TYPE_GET,
+	TYPE_SET,
+	TYPE_RESULT,
 	TYPE_INVALID, /* iq or presence with any other value */
 };
 
@@ -150,18 +160,19 @@ struct up_frame {
 	uint8_t flags;        /* FRAME_HAS_* */
 	struct sid sid;       /* the sending session */
 	struct text to;       /* prepared; never absent for a message, presence
-	                         without `to` has it absent, an iq without `to`
-	                         has the sender's bare JID and FRAME_NO_TO */
+				 without `to` has it absent, an iq without `to`
+				 has the sender's bare JID and FRAME_NO_TO */
 	struct text from;     /* prepared full JID; a component's own choice */
 	struct text id;       /* unescaped; absent */
-	struct text lang;     /* unescaped; absent; the stream's when none given */
-	struct text child;    /* "{namespace}name" of the first child element */
-	struct text payload;  /* the stanza's bytes, ready to be written: from
-	                         and to are stamped, content namespace implied */
+	struct text lang;  /* unescaped; absent; the stream's when none given */
+	struct text child; /* "{namespace}name" of the first child element */
+	struct text payload; /* the stanza's bytes, ready to be written: from
+				and to are stamped, content namespace implied */
 };
 
-#define FRAME_NO_TO 0x01   /* the stanza had no `to` */
-#define FRAME_HAS_BODY 0x02 /* a message with a <body/> of the content namespace */
+#define FRAME_NO_TO 0x01 /* the stanza had no `to` */
+#define FRAME_HAS_BODY                                                         \
+	0x02 /* a message with a <body/> of the content namespace */
 
 struct up_ping {
 	uint64_t sent; /* the edge's clock, echoed */
@@ -175,10 +186,10 @@ struct up_ping {
  */
 enum query_kind {
 	QUERY_SCRAM = 1, /* name: prepared local part; answer: struct
-	                    scram_keys by scram_keys_encode(), or
-	                    RES_NOT_FOUND */
+			    scram_keys by scram_keys_encode(), or
+			    RES_NOT_FOUND */
 	QUERY_COMPONENT, /* name: prepared domain; answer: the shared secret,
-	                    or RES_NOT_FOUND */
+			    or RES_NOT_FOUND */
 	QUERY_ALIVE,     /* answered RES_OK: this edge has a leader */
 };
 
@@ -194,7 +205,7 @@ enum deliver_kind {
 	DELIVER_BOUND,      /* bind succeeded; payload: the full JID given */
 	DELIVER_REFUSED,    /* bind refused; payload: stanza error condition */
 	DELIVER_RESULT,     /* the same as STANZA; the edge notes from it that
-	                       the session is interested (roster result) */
+			       the session is interested (roster result) */
 };
 
 struct down_deliver {
@@ -203,8 +214,8 @@ struct down_deliver {
 	struct origin origin; /* whose low-water mark `low` is; zero if none */
 	uint64_t low;
 	uint64_t lane; /* a hash of the sending session and the bare address
-	                  that its frame went to, 0 if none: rule 5 asks for
-	                  later frames of the same */
+			  that its frame went to, 0 if none: rule 5 asks for
+			  later frames of the same */
 	uint8_t kind;  /* enum deliver_kind */
 	struct text payload;
 };
@@ -249,30 +260,31 @@ struct link_head {
 
 int link_head_decode(struct cursor *c, struct link_head *head);
 
-void up_announce_encode(struct buf *, uint64_t term, const struct up_announce *);
+void up_announce_encode(
+    struct buf *, uint64_t term, const struct up_announce *);
 void up_session_encode(struct buf *, uint64_t term, const struct up_session *);
 void up_report_encode(struct buf *, uint64_t term, const struct up_report *);
 void up_announced_encode(struct buf *, uint64_t term);
 void up_frame_encode(struct buf *, uint64_t term, const struct up_frame *);
 /* Overwrites these in an encoded frame: it is encoded before it is numbered,
  * and sent again as it was. */
-void up_frame_stamp(void *msg, uint64_t term, uint64_t num, uint64_t low,
-    bool resent);
-void up_accepted_encode(struct buf *, uint64_t term,
-    const struct delivery_id *);
+void up_frame_stamp(
+    void *msg, uint64_t term, uint64_t num, uint64_t low, bool resent);
+void up_accepted_encode(
+    struct buf *, uint64_t term, const struct delivery_id *);
 void up_refused_encode(struct buf *, uint64_t term, const struct delivery_id *);
 void up_ping_encode(struct buf *, uint64_t term, const struct up_ping *);
 void up_query_encode(struct buf *, uint64_t term, const struct up_query *);
 
-void down_deliver_encode(struct buf *, uint64_t term,
-    const struct down_deliver *);
+void down_deliver_encode(
+    struct buf *, uint64_t term, const struct down_deliver *);
 void down_ack_encode(struct buf *, uint64_t term, const struct down_ack *);
 void down_kick_encode(struct buf *, uint64_t term, const struct down_kick *);
 void down_forget_encode(struct buf *, uint64_t term, const struct dkey *);
 void down_pong_encode(struct buf *, uint64_t term, uint64_t sent, bool settled,
     const struct live_origin *, uint32_t count);
-void down_answer_encode(struct buf *, uint64_t term,
-    const struct down_answer *);
+void down_answer_encode(
+    struct buf *, uint64_t term, const struct down_answer *);
 
 /* Decode what follows the head; 0 or RES_INVALID. */
 int up_announce_decode(struct cursor *, struct up_announce *);
