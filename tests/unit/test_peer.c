@@ -369,18 +369,51 @@ a_raft_connection_is_given_away(void **state)
 
 /* ---- who is let in ------------------------------------------------------- */
 
+struct certificate_row {
+	struct certs_spec spec;
+	bool listed, in;
+	const char *why;
+};
+
+/* Nodes 1 and 2 anew, where 2 has the row's certificate. */
+static void
+try_certificate(struct peer_world *w, const struct certificate_row *row,
+    const struct certs_who *own, const struct certs_who *ca)
+{
+	const struct certs_who *who = certs_make(&row->spec);
+	char *trust;
+
+	xasprintf(&trust, "%s%s%s", own->cert_pem, ca->cert_pem,
+	    row->listed ? who->cert_pem : "");
+	for (unsigned i = 0; i < 2; i++) {
+		peer_world_stop(w, i);
+		peer_world_start(w, i);
+		peer_world_tls(w, i, i == 0 ? own : who, trust);
+		peer_world_members(w, i, 3);
+	}
+	free(trust);
+	/* Both who dials and who accepts decides so. */
+	peer_world_request(w, 1, 1, NULL, "in?", 3000);
+	if (w->code != (row->in ? RES_OK : RES_DENIED))
+		fail_msg("%s: %s", row->spec.cn, w->why);
+	if (!row->in) {
+		assert_says(w->why, row->why);
+		assert_says(peer_world_trouble(w, 0, 0), row->why);
+	}
+	peer_world_request(w, 0, 2, NULL, "in?", 3000);
+	if (w->code != (row->in ? RES_OK : RES_DENIED))
+		fail_msg("%s, dialled: %s", row->spec.cn, w->why);
+}
+
 static void
 a_certificate_decides(void **state)
 {
-	struct peer_world *w = *state;
 	struct certs_spec ca_spec = { .cn = "CA", .ca = true };
+	struct certs_spec own_spec = { .cn = "node one" };
 	const struct certs_who *ca = certs_make(&ca_spec);
+	const struct certs_who *own = certs_make(&own_spec);
 	const int64_t long_ago = CERTS_NOW - 5 * YEAR;
-	const struct {
-		struct certs_spec spec;
-		bool listed, in;
-		const char *why;
-	} rows[] = {
+	const struct certificate_row rows[] = {
 		/* Listed: whatever it says, even if it has expired. */
 		{ { .cn = "a" }, true, true, NULL },
 		{ { .cn = "b", .from = long_ago, .to = long_ago + 86400 }, true,
@@ -408,35 +441,9 @@ a_certificate_decides(void **state)
 		{ { .cn = "i", .san = "DNS:tptac9.com,DNS:cb2.tptac9.com" },
 		    false, false, "trust bundle" },
 	};
-	struct certs_spec own_spec = { .cn = "node one" };
-	const struct certs_who *own = certs_make(&own_spec), *who;
-	char *trust;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		who = certs_make(&rows[i].spec);
-		xasprintf(&trust, "%s%s%s", own->cert_pem, ca->cert_pem,
-		    rows[i].listed ? who->cert_pem : "");
-		peer_world_stop(w, 0);
-		peer_world_stop(w, 1);
-		peer_world_start(w, 0);
-		peer_world_start(w, 1);
-		peer_world_tls(w, 0, own, trust);
-		peer_world_tls(w, 1, who, trust);
-		peer_world_members(w, 0, 3);
-		peer_world_members(w, 1, 3);
-		/* Both who dials and who accepts decides so. */
-		peer_world_request(w, 1, 1, NULL, "in?", 3000);
-		if (w->code != (rows[i].in ? RES_OK : RES_DENIED))
-			fail_msg("row %zu: %s", i, w->why);
-		if (!rows[i].in) {
-			assert_says(w->why, rows[i].why);
-			assert_says(peer_world_trouble(w, 0, 0), rows[i].why);
-		}
-		peer_world_request(w, 0, 2, NULL, "in?", 3000);
-		if (w->code != (rows[i].in ? RES_OK : RES_DENIED))
-			fail_msg("row %zu, dialled: %s", i, w->why);
-		free(trust);
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		try_certificate(*state, &rows[i], own, ca);
 }
 
 static unsigned

@@ -115,6 +115,7 @@ copy_wait(struct peer_copy *c, int code, unsigned ms)
 }
 
 void
+/* NOLINTNEXTLINE(readability-function-size): a copy has so many parts */
 peers_send_copy(struct peers *p, uint32_t node, const char *path,
     uint64_t index, const uint8_t sha256[32], void (*done)(void *arg, int code),
     void *arg)

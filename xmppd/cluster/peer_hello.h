@@ -13,7 +13,7 @@
  * its Raft id by an HMAC with its member key over the TLS session's exporter,
  * so a proof is worth nothing anywhere else. Pure.
  */
-#define PEER_PROTOCOL 1
+#define PEER_PROTOCOL 1U
 #define PEER_HOST_MAX 253 /* characters of a host name */
 #define PEER_ADDRESS_MAX 63
 #define PEER_TEXT_MAX 255

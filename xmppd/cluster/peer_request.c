@@ -141,6 +141,7 @@ dial_for(struct peer_request *r, const char *address)
 }
 
 void
+/* NOLINTNEXTLINE(readability-function-size): a question has so many parts */
 peers_request(struct peers *p, uint32_t node, const char *address,
     const void *msg, size_t len, unsigned timeout_ms, peers_answer_fn done,
     void *arg)
