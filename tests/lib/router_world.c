@@ -1039,39 +1039,58 @@ world_tick(struct world *w, uint64_t ms)
 }
 
 static bool
-run_links(struct world *w)
+run_links(struct world *w, int skip)
 {
 	struct world_node *leader;
 	bool moved = false;
 
 	for (unsigned i = 0; i < w->count; i++)
-		moved |= world_copy(w, i);
+		moved |= (int)i != skip && world_copy(w, i);
 	leader = world_leader(w);
 	for (unsigned i = 0; leader != NULL && i < w->count; i++) {
+		if ((int)i == skip)
+			continue;
 		moved |= world_mirror_link(w, i, leader->index);
 		moved |= world_link(w, i, leader->index);
 	}
 	return moved;
 }
 
+static bool
+run_channels(struct world *w, int skip)
+{
+	bool moved = false;
+
+	for (unsigned i = 0; i < w->count; i++) {
+		if ((int)i == skip)
+			continue;
+		while (world_up(w, i) || world_mirror(w, i))
+			moved = true;
+		while (world_down(w, i) || world_ack(w, i))
+			moved = true;
+	}
+	while (world_commit(w))
+		moved = true;
+	return moved;
+}
+
 bool
-world_run(struct world *w)
+world_flow(struct world *w, int skip)
 {
 	bool moved = true;
 
 	for (unsigned turn = 0; moved && turn < 3000; turn++) {
 		w->clock++;
-		moved = run_links(w);
-		for (unsigned i = 0; i < w->count; i++) {
-			while (world_up(w, i) || world_mirror(w, i))
-				moved = true;
-			while (world_down(w, i) || world_ack(w, i))
-				moved = true;
-		}
-		while (world_commit(w))
-			moved = true;
+		moved = run_links(w, skip);
+		moved |= run_channels(w, skip);
 	}
 	return !moved;
+}
+
+bool
+world_run(struct world *w)
+{
+	return world_flow(w, -1);
 }
 
 void
@@ -1116,35 +1135,46 @@ world_component(struct world *w, const char *name)
 	world_command(w, &b);
 }
 
-static void
-friend_op(struct store_op *op, const char *a, const char *b)
+void
+world_roster_item(
+    struct world *w, const char *local, const struct store_roster_item *item)
 {
-	memset(op, 0, sizeof(*op));
-	op->op = EFFECT_ROSTER;
-	op->user = xstrdup(a);
-	xasprintf(&op->item.contact, "%s@" WORLD_DOMAIN, b);
-	op->item.to = op->item.from = op->item.visible = 1;
+	struct store_op op = { .op = EFFECT_ROSTER, .item = *item };
+	struct store_effect effect = { .origin = { 9, 9, 9 },
+		.num = ++w->ids,
+		.low = w->ids + 1,
+		.ops = &op,
+		.count = 1 };
+	struct buf command = { 0 };
+
+	op.user = xstrdup(local);
+	store_cmd_effect(&command, &effect);
+	world_command(w, &command);
+	free(op.user);
+}
+
+void
+world_item(
+    struct world *w, const char *local, const char *contact, bool to, bool from)
+{
+	struct store_roster_item item = {
+		.to = to, .from = from, .visible = 1
+	};
+
+	item.contact = xstrdup(contact);
+	world_roster_item(w, local, &item);
+	store_roster_item_clear(&item);
 }
 
 void
 world_befriend(struct world *w, const char *a, const char *b)
 {
-	struct store_op ops[2];
-	struct store_effect effect = { .origin = { 9, 9, 9 },
-		.num = ++w->ids,
-		.low = w->ids + 1,
-		.ops = ops,
-		.count = 2 };
-	struct buf command = { 0 };
+	char contact[64];
 
-	friend_op(&ops[0], a, b);
-	friend_op(&ops[1], b, a);
-	store_cmd_effect(&command, &effect);
-	world_command(w, &command);
-	for (size_t i = 0; i < 2; i++) {
-		free(ops[i].user);
-		free(ops[i].item.contact);
-	}
+	snprintf(contact, sizeof(contact), "%s@" WORLD_DOMAIN, b);
+	world_item(w, a, contact, true, true);
+	snprintf(contact, sizeof(contact), "%s@" WORLD_DOMAIN, a);
+	world_item(w, b, contact, true, true);
 }
 
 /* ---- the world --------------------------------------------------------- */

@@ -128,6 +128,8 @@ int world_peek(const struct parcel_queue *q); /* kind of the next; 0: none */
 /* Everything that lies in queues arrives, links are made; time stands still.
  * False if it never comes to rest. */
 bool world_run(struct world *w);
+/* The same, but for one node's channels; -1: none. */
+bool world_flow(struct world *w, int skip);
 /* The same, and time passes. */
 void world_wait(struct world *w, uint64_t ms);
 struct world_node *world_leader(struct world *w); /* NULL: none */
@@ -138,6 +140,11 @@ void world_account(struct world *w, const char *local);
 void world_component(struct world *w, const char *name);
 /* Applies a command at once, and clears it. */
 void world_command(struct world *w, struct buf *command);
+/* The item that a user has of a contact, as it comes of a frame's effect. */
+void world_roster_item(
+    struct world *w, const char *local, const struct store_roster_item *item);
+void world_item(struct world *w, const char *local, const char *contact,
+    bool to, bool from);
 /* Both users see each other's presence. */
 void world_befriend(struct world *w, const char *a, const char *b);
 

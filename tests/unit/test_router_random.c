@@ -316,7 +316,7 @@ take(struct run *r, const struct step *s)
 	case OP_ACK:
 		return take_arrivals(w, s);
 	case OP_RUN:
-		return world_run(w);
+		return world_flow(w, s->a == NODES ? -1 : s->a);
 	case OP_COPY:
 		return world_copy(w, s->a);
 	case OP_COMMIT:
@@ -360,25 +360,34 @@ take(struct run *r, const struct step *s)
 
 /* ---- drawing ----------------------------------------------------------- */
 
+/* How a schedule is: the channels of a slow node are mostly left alone; in a
+ * calm one nothing crashes, but leaders change. */
+struct mood {
+	unsigned slow; /* NODES: none */
+	bool calm;
+	unsigned flow; /* of 1000 */
+};
+
 /* One of the queues that something lies in. */
 static bool
-draw_arrival(struct chance *c, const struct world *w, struct step *s)
+draw_arrival(struct chance *c, const struct world *w, const struct mood *mood,
+    struct step *s)
 {
 	struct step busy[4 * WORLD_NODES];
 	unsigned count = 0;
 
 	for (uint8_t i = 0; i < w->count; i++) {
 		const struct world_node *n = &w->nodes[i];
+		const struct parcel_queue *queues[] = { n->up, n->down,
+			n->mirror, n->acks };
 
-		if (world_waiting(n->up) > 0)
-			busy[count++] = (struct step){ .op = OP_UP, .a = i };
-		if (world_waiting(n->down) > 0)
-			busy[count++] = (struct step){ .op = OP_DOWN, .a = i };
-		if (world_waiting(n->mirror) > 0)
-			busy[count++] =
-			    (struct step){ .op = OP_MIRROR, .a = i };
-		if (world_waiting(n->acks) > 0)
-			busy[count++] = (struct step){ .op = OP_ACK, .a = i };
+		if (i == mood->slow && chance_below(c, 5) != 0)
+			continue;
+		for (uint8_t q = 0; q < 4; q++)
+			if (world_waiting(queues[q]) > 0)
+				busy[count++] =
+				    (struct step){ .op = (uint8_t)(OP_UP + q),
+					    .a = i };
 	}
 	if (count == 0)
 		return false;
@@ -423,27 +432,64 @@ draw_from_client(struct chance *c, struct run *r, struct step *s)
 	s->f = s->e != 0 && chance_below(c, 5) < 2;
 }
 
-/* One step that may be possible now. Arrivals are the most frequent, so that
- * something gets done. The numbers are of 1000. */
-static struct step
-draw(struct chance *c, struct run *r)
+/* What happens to nodes and links. The numbers are of 1000. */
+static void
+draw_trouble(struct chance *c, struct run *r, const struct mood *mood,
+    unsigned kind, struct step *s)
+{
+	bool elect = mood->calm || world_leader(r->w) == NULL;
+
+	if (kind < 940) {
+		s->op = chance_below(c, 2) == 0 ? OP_RESET : OP_RESET_MIRROR;
+	} else if (kind < 957 || (elect && kind < 982)) {
+		s->op = OP_ELECT;
+		s->b = (uint8_t)chance_below(c, NODES);
+		s->c = (uint8_t)chance_below(c, 4);
+	} else if (kind < 967) {
+		s->op = OP_CUT;
+		s->b = (uint8_t)chance_below(c, NODES);
+	} else if (kind < 977) {
+		s->op = OP_HEAL;
+	} else if (kind < 985) {
+		s->op = OP_CRASH;
+	} else {
+		s->op = kind < 996 ? OP_RESTART : OP_DEPOSE;
+	}
+}
+
+static void
+draw_link(struct chance *c, struct run *r, struct step *s)
 {
 	const struct world_node *leader = world_leader(r->w);
+
+	s->op = chance_below(c, 3) == 0 ? OP_MIRROR_LINK : OP_LINK;
+	if (r->w->electing >= 0)
+		s->op = OP_COPY;
+	s->b = leader != NULL ? (uint8_t)leader->index : s->a;
+}
+
+/* One step that may be possible now. Arrivals are the most frequent, so that
+ * something gets done. */
+static struct step
+draw(struct chance *c, struct run *r, const struct mood *mood)
+{
 	struct step s = { .a = (uint8_t)chance_below(c, NODES) };
 	unsigned kind = chance_below(c, 1000);
 
-	s.b = leader != NULL ? (uint8_t)leader->index : s.a;
-	if (kind < 10) {
+	if (s.a == mood->slow && kind < 720 && chance_below(c, 5) != 0)
+		s.a = (uint8_t)((s.a + 1 + chance_below(c, NODES - 1)) % NODES);
+	if (kind < mood->flow) {
 		s.op = OP_RUN;
+		s.a = (uint8_t)(mood->slow != NODES && chance_below(c, 3) != 0
+			? mood->slow
+			: chance_below(c, NODES + 1));
 	} else if (kind < 550) {
-		s.op = OP_LINK;
-		draw_arrival(c, r->w, &s);
+		if (!draw_arrival(c, r->w, mood, &s))
+			draw_link(c, r, &s);
 	} else if (kind < 630) {
 		s.op = OP_COMMIT;
 	} else if (kind < 720) {
-		s.op = chance_below(c, 3) == 0 ? OP_MIRROR_LINK : OP_LINK;
-		if (r->w->electing >= 0)
-			s.op = OP_COPY;
+		draw_link(c, r, &s);
 	} else if (kind < 770) {
 		s.op = OP_LOGIN;
 		s.b = (uint8_t)chance_below(c, USERS);
@@ -455,31 +501,30 @@ draw(struct chance *c, struct run *r)
 	} else if (kind < 920) {
 		s.op = OP_TICK;
 		s.a = chance_below(c, 3) == 0 ? 2 : 10;
-	} else if (kind < 940) {
-		s.op = chance_below(c, 2) == 0 ? OP_RESET : OP_RESET_MIRROR;
-	} else if (kind < 957 || (leader == NULL && kind < 982)) {
-		s.op = OP_ELECT;
-		s.b = (uint8_t)chance_below(c, NODES);
-		s.c = (uint8_t)chance_below(c, 4);
-	} else if (kind < 967) {
-		s.op = OP_CUT;
-		s.b = (uint8_t)chance_below(c, NODES);
-	} else if (kind < 977) {
-		s.op = OP_HEAL;
-	} else if (kind < 985) {
-		s.op = OP_CRASH;
 	} else {
-		s.op = kind < 996 ? OP_RESTART : OP_DEPOSE;
+		draw_trouble(c, r, mood, kind, &s);
 	}
 	return s;
 }
 
+static struct mood
+draw_mood(struct chance *c)
+{
+	struct mood mood = { NODES, chance_below(c, 3) == 0, 10 };
+
+	if (chance_below(c, 3) == 0)
+		mood.slow = chance_below(c, NODES);
+	if (chance_below(c, 2) == 0)
+		mood.flow = 100;
+	return mood;
+}
+
 /* Many schedules begin with some who are logged in already. */
 static struct step
-draw_calm(struct chance *c, unsigned i)
+draw_start(struct chance *c, unsigned i)
 {
 	if (i == 3)
-		return (struct step){ .op = OP_RUN };
+		return (struct step){ .op = OP_RUN, .a = NODES };
 	return (struct step){ .op = OP_LOGIN,
 		.a = (uint8_t)chance_below(c, NODES),
 		.b = (uint8_t)(i % USERS),
@@ -987,12 +1032,14 @@ make(uint64_t seed, struct step steps[STEPS_MAX], char said[512])
 	static const unsigned lengths[] = { 30, 60, 120, 200, 400 };
 	struct chance c = { seed * 0x2545f4914f6cdd1dULL + 1 };
 	unsigned length = lengths[chance_below(&c, 5)], count = 0;
-	unsigned calm = chance_below(&c, 3) == 0 ? 0 : 4;
+	unsigned start = chance_below(&c, 3) == 0 ? 0 : 4;
+	const struct mood mood = draw_mood(&c);
 	struct run r;
 
 	run_begin(&r);
 	for (unsigned i = 0; i < length; i++) {
-		steps[count] = i < calm ? draw_calm(&c, i) : draw(&c, &r);
+		steps[count] =
+		    i < start ? draw_start(&c, i) : draw(&c, &r, &mood);
 		if (run_step(&r, &steps[count]))
 			count++;
 	}

@@ -393,6 +393,7 @@ void user_free(struct router *r, struct user *u);
 bool user_is_binding(const struct user *u);
 struct login *user_session(const struct user *u, struct text full);
 struct login *component_session(struct router *r, struct text domain);
+char *component_domain(const struct router *r, const char *name);
 void components_load(struct router *r);
 void components_free(struct router *r);
 

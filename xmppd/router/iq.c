@@ -33,6 +33,9 @@ static const struct iq_handler {
 	    version_get },
 };
 
+/* What is understood but by no answer: stored messages (XEP-0160). */
+static const char *const more_features[] = { "msgoffline" };
+
 #define HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
 
 /* The namespaces that are understood, for disco#info; NULL after the last. */
@@ -42,6 +45,8 @@ iq_feature(size_t index)
 	for (size_t i = 0; i < HANDLERS; i++)
 		if (handlers[i].feature != NULL && index-- == 0)
 			return handlers[i].feature;
+	if (index < sizeof(more_features) / sizeof(more_features[0]))
+		return more_features[index];
 	return NULL;
 }
 

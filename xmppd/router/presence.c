@@ -164,6 +164,20 @@ fan_address(struct fan *f, const char *jid)
 	}
 }
 
+/* Whether a contact wants it: one of ours has to have asked. An account that
+ * was made anew has not, though its contacts may remember the older one. */
+static bool
+wants_presence(struct fan *f, const char *contact)
+{
+	const struct store_roster_item *item;
+	struct user *u = user_find(f->r, text_of(contact));
+
+	if (u == NULL || u->local == NULL)
+		return true;
+	item = roster_item(f->r, u, text_of(f->about->user->bare));
+	return item != NULL && item->to;
+}
+
 /* RFC 6121, 4.2.2: to the contacts that may see it, and to all of the user's
  * own available resources. */
 static void
@@ -174,7 +188,7 @@ fan_contacts(struct fan *f)
 
 	fan_user(f, u);
 	TAILQ_FOREACH(c, roster_contacts(f->r, u), next)
-		if (c->item.from)
+		if (c->item.from && wants_presence(f, c->item.contact))
 			fan_address(f, c->item.contact);
 }
 

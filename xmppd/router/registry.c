@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/jid.h"
 #include "common/xmalloc.h"
 #include "xmppd/router/core.h"
 
@@ -164,6 +165,20 @@ components_free(struct router *r)
 	map_clear(&r->components);
 }
 
+/* As addresses have it, prepared. */
+char *
+component_domain(const struct router *r, const char *name)
+{
+	char *domain, *prepared;
+
+	xasprintf(&domain, "%s.%s", name, r->domain);
+	prepared = jid_prep_domain(domain);
+	if (prepared == NULL)
+		return domain; /* no address is like it */
+	free(domain);
+	return prepared;
+}
+
 static void
 component_add_cb(void *arg, const char *name, const char *secret)
 {
@@ -172,7 +187,7 @@ component_add_cb(void *arg, const char *name, const char *secret)
 
 	(void)secret;
 	c->name = xstrdup(name);
-	xasprintf(&c->domain, "%s.%s", name, r->domain);
+	c->domain = component_domain(r, name);
 	map_put_str(&r->components, c->domain, c);
 	TAILQ_INSERT_TAIL(&r->component_order, c, next);
 }

@@ -158,22 +158,41 @@ effect_applied(struct router *r, const struct store_event *event)
 	job_wake(r, slot->job);
 }
 
-/* Its sessions end; what is cached of it is no more. */
-static void
-account_deleted(struct router *r, const char *local)
+static struct user *
+account_user(struct router *r, const char *local)
 {
-	struct login *s;
 	struct user *u;
 	char *bare;
 
 	xasprintf(&bare, "%s@%s", local, r->domain);
 	u = user_find(r, text_of(bare));
 	free(bare);
+	return u;
+}
+
+/* What is cached may be of an older account of that name. */
+static void
+account_added(struct router *r, const char *local)
+{
+	struct user *u = account_user(r, local);
+
 	if (u == NULL)
 		return;
 	u->rows = ROWS_UNKNOWN;
 	roster_free(u->roster);
 	u->roster = NULL;
+}
+
+/* Its sessions end. The cached roster still says whom to tell of that. */
+static void
+account_deleted(struct router *r, const char *local)
+{
+	struct user *u = account_user(r, local);
+	struct login *s;
+
+	if (u == NULL)
+		return;
+	u->rows = ROWS_UNKNOWN;
 	TAILQ_FOREACH(s, &u->sessions, of_user)
 		login_kick(r, s, "not-authorized", "the account was deleted");
 	user_touch(r, u);
@@ -184,9 +203,8 @@ component_deleted(struct router *r, const char *name)
 {
 	struct login *s;
 	struct user *u;
-	char *domain;
+	char *domain = component_domain(r, name);
 
-	xasprintf(&domain, "%s.%s", name, r->domain);
 	u = user_find(r, text_of(domain));
 	free(domain);
 	components_load(r);
@@ -207,6 +225,8 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 		offline_deleted(r, event);
 	else if (event->what == STORE_COMPONENT_ADD)
 		components_load(r);
+	else if (event->what == STORE_ACCOUNT_ADD && event->code == RES_OK)
+		account_added(r, event->name);
 	else if (event->what == STORE_ACCOUNT_DEL && event->code == RES_OK)
 		account_deleted(r, event->name);
 	else if (event->what == STORE_COMPONENT_DEL && event->code == RES_OK)

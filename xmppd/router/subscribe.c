@@ -87,13 +87,16 @@ unlock(struct router *r, struct side *side)
 static struct user *
 side_user(struct router *r, const struct address *a)
 {
-	struct user *u;
+	return address_exists(r, a) ? user_get(r, a) : NULL;
+}
 
-	if (!address_exists(r, a))
-		return NULL;
-	u = user_get(r, a);
-	user_touch(r, u);
-	return u;
+/* Not needed now, so it may be forgotten; unless another job has it, which it
+ * would wake this one for. */
+static void
+side_spare(struct router *r, struct user *u)
+{
+	if (u != NULL && u->lock == NULL)
+		user_touch(r, u);
 }
 
 static void
@@ -147,6 +150,8 @@ plan_new(struct router *r, struct job *job, const struct address *contact)
 	p->own.user = side_user(r, &p->from);
 	p->other.user = side_user(r, contact);
 	if (!lock(job, p->own.user, p->other.user)) {
+		side_spare(r, p->own.user);
+		side_spare(r, p->other.user);
 		free(p);
 		return NULL;
 	}
