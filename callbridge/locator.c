@@ -330,7 +330,8 @@ locator_parse_server(const char *server, char host[RESOLVER_NAME_SIZE],
 		    "port behind a colon if it is not %d",
 		    server, LOCATOR_PORT);
 	snprintf(host, RESOLVER_NAME_SIZE, "%.*s", (int)len, begin);
-	if (server[0] == '[' && !locator_is_address(host))
+	if ((server[0] == '[' || strchr(host, ':') != NULL) &&
+	    !locator_is_address(host))
 		return error_set(e, RES_INVALID, "%s is not an address", host);
 	*port = (uint16_t)number;
 	return RES_OK;

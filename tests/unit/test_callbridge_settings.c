@@ -43,6 +43,7 @@ a_server_is_a_name_or_address_with_or_without_port(void **state)
 		{ "[::1]5223", NULL, 0 },
 		{ "[]:5223", NULL, 0 },
 		{ "[cb1]:5223", NULL, 0 },
+		{ "cb1:x:5223", NULL, 0 },
 	};
 	char host[RESOLVER_NAME_SIZE], longer[300];
 	struct error e;
