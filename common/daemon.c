@@ -352,7 +352,7 @@ daemon_json_free(void *data)
 int
 daemon_start(struct daemon *d, struct error *e)
 {
-	umask(022);
+	umask(027);
 	signal(SIGPIPE, SIG_IGN);
 	json_set_alloc_funcs(xmalloc, daemon_json_free);
 	if (daemon_make_root(d, e) != RES_OK || daemon_lock(d, e) != RES_OK)
