@@ -501,6 +501,7 @@ async def contacts_see_who_died(w):
 def call_bridges_move(w):
     """Call Bridges whose server died are logged in elsewhere within a second"""
     victim = w.node(w.leader())
+    w.lab.load()  # others have started what runs
     xmppd = w.lab.process(victim, "xmppd")
     start = time.monotonic()
     machine.end([xmppd], 9)
