@@ -290,6 +290,7 @@ def build_services(lab):
             "nsd, see %s" % lab.path("dns/nsd.log"))
     for node in lab.nodes:
         prepare_root(node)
+    os.makedirs(lab.path("home"), mode=0o700)
     services.make_ssh(lab)
     services.make_ca(lab)
     for node in lab.nodes:

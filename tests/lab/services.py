@@ -45,6 +45,7 @@ AllowAgentForwarding no
 X11Forwarding no
 PermitUserRC no
 MaxSessions 50
+SetEnv HOME=%(dir)s/home
 Subsystem sftp internal-sftp -d %(root)s/pki
 ForceCommand %(mmp)s --root %(root)s
 """
@@ -61,6 +62,10 @@ Host %(name)s
 	ControlPath %(dir)s/ssh-%%n
 	LogLevel ERROR
 """
+
+
+# HOME: an appliance's administrator has no start-up files of a machine's root,
+# and leaves no history among them.
 
 
 def user():
