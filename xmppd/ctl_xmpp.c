@@ -51,24 +51,34 @@ alarm_expiry(json_t *alarms, const char *what, const char *pem)
 	pki_certs_clear(&certs);
 }
 
-static const char *
+/* The caller frees. */
+static char *
 status_line(const struct node *n)
 {
+	char *text;
+
 	if (!conf_bool(n->conf, SET_ENABLED))
-		return "XMPP server not running";
+		return xstrdup("XMPP server not running");
+	if (n->trouble != NULL) {
+		xasprintf(&text, "XMPP server not running: %s", n->trouble);
+		return text;
+	}
 	if (!node_wants_service(n))
-		return conf_bool(n->conf, SET_CLUSTERED) && !node_is_member(n)
-		    ? "XMPP server not running, in no cluster yet"
-		    : "XMPP server not running, configuration not complete";
+		return xstrdup(
+		    conf_bool(n->conf, SET_CLUSTERED) && !node_is_member(n)
+			? "XMPP server not running, in no cluster yet"
+			: "XMPP server not running, configuration not "
+			  "complete");
 	if (!edge_is_serving(n->edge))
-		return "XMPP server running, waiting for a leader";
-	return "XMPP server running";
+		return xstrdup("XMPP server running, waiting for a leader");
+	return xstrdup("XMPP server running");
 }
 
 CTL_HANDLER(ctl_xmpp_show)
 {
 	struct node *n = ctx;
 	json_t *listen = json_array(), *alarms = json_array();
+	char *status = status_line(n);
 
 	(void)params;
 	for (size_t i = 0; i < conf_count(n->conf, SET_LISTEN); i++)
@@ -87,9 +97,9 @@ CTL_HANDLER(ctl_xmpp_show)
 		"bundle_file", conf_text(n->conf, SET_BUNDLE_FILE),
 		"trust_file", conf_text(n->conf, SET_TRUST_FILE),
 		"max_sessions", "plaintext_components",
-		conf_bool(n->conf, SET_PLAINTEXT), "status", status_line(n),
-		"alarms", alarms, "uptime",
-		(json_int_t)(clock_unix() - n->started)));
+		conf_bool(n->conf, SET_PLAINTEXT), "status", status, "alarms",
+		alarms, "uptime", (json_int_t)(clock_unix() - n->started)));
+	free(status);
 }
 
 /* ---- enable and disable ------------------------------------------------ */

@@ -63,7 +63,7 @@ instance_read(const char *path, struct instance *in, struct error *e)
 {
 	json_int_t number, raft_id, boot, previous;
 	const char *identity, *cluster, *key;
-	int founder, rc = RES_OK;
+	int founder, born, rc = RES_OK;
 	json_error_t why;
 	json_t *doc;
 
@@ -72,10 +72,10 @@ instance_read(const char *path, struct instance *in, struct error *e)
 		return error_set(
 		    e, RES_INVALID, "%s:%d: %s", path, why.line, why.text);
 	if (json_unpack_ex(doc, &why, JSON_STRICT,
-		"{s:I, s:s, s:s, s:s, s:I, s:b, s:I, s:I}", "number", &number,
-		"identity", &identity, "cluster", &cluster, "key", &key,
-		"raft_id", &raft_id, "founder", &founder, "boot", &boot,
-		"previous", &previous) != 0 ||
+		"{s:I, s:s, s:s, s:s, s:I, s:b, s:b, s:I, s:I}", "number",
+		&number, "identity", &identity, "cluster", &cluster, "key",
+		&key, "raft_id", &raft_id, "founder", &founder, "born", &born,
+		"boot", &boot, "previous", &previous) != 0 ||
 	    !unhex(identity, in->identity, sizeof(in->identity)) ||
 	    !unhex(cluster, in->cluster, sizeof(in->cluster)) ||
 	    !unhex(key, in->key, sizeof(in->key)) || number < 1 ||
@@ -86,6 +86,7 @@ instance_read(const char *path, struct instance *in, struct error *e)
 		in->number = (uint64_t)number;
 		in->raft_id = (uint32_t)raft_id;
 		in->founder = founder != 0;
+		in->born = born != 0;
 		in->boot = (uint64_t)boot;
 		in->previous = (uint64_t)previous;
 	}
@@ -96,13 +97,13 @@ instance_read(const char *path, struct instance *in, struct error *e)
 static int
 instance_write(const char *path, const struct instance *in, struct error *e)
 {
-	json_t *doc = json_pack("{s:I, s:o, s:o, s:o, s:I, s:b, s:I, s:I}",
+	json_t *doc = json_pack("{s:I, s:o, s:o, s:o, s:I, s:b, s:b, s:I, s:I}",
 	    "number", (json_int_t)in->number, "identity",
 	    hex(in->identity, sizeof(in->identity)), "cluster",
 	    hex(in->cluster, sizeof(in->cluster)), "key",
 	    hex(in->key, sizeof(in->key)), "raft_id", (json_int_t)in->raft_id,
-	    "founder", in->founder, "boot", (json_int_t)in->boot, "previous",
-	    (json_int_t)in->previous);
+	    "founder", in->founder, "born", in->born, "boot",
+	    (json_int_t)in->boot, "previous", (json_int_t)in->previous);
 	char *text = json_dumps(doc, JSON_INDENT(1));
 	int rc = RES_OK;
 
@@ -119,6 +120,7 @@ instance_found(struct instance *in)
 	in->number++;
 	in->raft_id = 1;
 	in->founder = true;
+	in->born = false;
 	in->previous = 0;
 	crypto_random(in->cluster, sizeof(in->cluster));
 	crypto_random(in->key, sizeof(in->key));
@@ -204,6 +206,19 @@ instance_dir(const char *root, uint64_t number)
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
 		log_err("instance: %s: %s", dir, strerror(errno));
 	return dir;
+}
+
+bool
+instance_has_log(const char *root, const struct instance *in)
+{
+	char *path;
+	bool has;
+
+	xasprintf(&path, "%s/data-%llu/raft.db", root,
+	    (unsigned long long)in->number);
+	has = access(path, F_OK) == 0;
+	free(path);
+	return has;
 }
 
 void

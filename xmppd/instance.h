@@ -19,6 +19,7 @@ struct instance {
 	    cluster[16];   /* of the cluster; random for a standalone server */
 	uint8_t key[32];   /* proves which member this is; given at join */
 	uint32_t raft_id;  /* never reused within a cluster */
+	bool born;         /* its log has been made */
 	bool founder;      /* its log began here, as the one voter */
 	uint64_t boot;     /* number of this start (upper half) and a random
 			      part, so that a clone's differs */
@@ -40,6 +41,8 @@ void instance_found(struct instance *in);
 
 /* ROOT/data-<number>, made if it isn't there; the caller frees. */
 char *instance_dir(const char *root, uint64_t number);
+/* Whether there is a Raft log in its folder. */
+bool instance_has_log(const char *root, const struct instance *in);
 void instance_delete(const char *root, uint64_t number);
 
 /* How many bytes its files have. */

@@ -317,6 +317,7 @@ join_start(struct membership *m, struct join_answer *a)
 	n->instance.number++;
 	n->instance.raft_id = a->raft_id;
 	n->instance.founder = false;
+	n->instance.born = false;
 	memcpy(n->instance.key, a->key, sizeof(a->key));
 	memcpy(n->instance.cluster, a->cluster, sizeof(a->cluster));
 	n->members = a->members;

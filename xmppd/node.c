@@ -35,6 +35,7 @@
 #include "xmppd/service.h"
 #include "xmppd/worker.h"
 
+#define AGAIN_MS 2000
 #define STANZA_MAX (256 * 1024)
 #define WINDOW 4096
 #define SESSION_WINDOW 64
@@ -123,15 +124,6 @@ node_hostname(const struct node *n)
 	}
 	gethostname(system, sizeof(system) - 1);
 	return xstrdup(system);
-}
-
-static void
-apply_logged(struct node *n)
-{
-	struct error e;
-
-	if (node_apply(n, &e) != RES_OK)
-		log_err("node: %s", e.text);
 }
 
 static void
@@ -306,7 +298,7 @@ node_reload(struct node *n)
 	load_members(n);
 	if (shared_changed(n))
 		shared_apply(n);
-	apply_logged(n);
+	node_apply(n, NULL);
 }
 
 static void
@@ -478,8 +470,7 @@ node_open(struct node *n, struct error *e)
 		load_members(n);
 		edge_make(n);
 		/* Before Raft asks for its peers. */
-		if (service_tls(n, e) != RES_OK)
-			log_err("node: %s", e->text);
+		service_tls(n, NULL);
 		service_peers(n);
 		rc = open_raft(n, dir, e);
 	}
@@ -487,6 +478,10 @@ node_open(struct node *n, struct error *e)
 		n->proposer = proposer_new(
 		    n->base, n->raft, n->peers, n->instance.raft_id);
 	free(dir);
+	if (rc == RES_OK && !n->instance.born) {
+		n->instance.born = true;
+		rc = instance_save(n->daemon->root, &n->instance, e);
+	}
 	if (rc != RES_OK)
 		node_close(n, 0);
 	return rc;
@@ -497,7 +492,8 @@ node_close(struct node *n, unsigned handover_ms)
 {
 	reconciler_forget(n->reconciler);
 	leader_end(n->lead);
-	links_follow(n->links, 0, n->term);
+	if (n->edge != NULL)
+		links_follow(n->links, 0, n->term);
 	if (n->raft != NULL)
 		raft_node_stop(n->raft, handover_ms);
 	n->raft = NULL;
@@ -543,8 +539,32 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 		if (node_is_serving(n) != n->components_open &&
 		    service_listeners(n, &e) != RES_OK)
 			log_debug("node: %s", e.text);
+		/* An interface may come up later than this process. */
+		if (n->trouble != NULL && now - n->tried > AGAIN_MS) {
+			n->tried = now;
+			node_apply(n, NULL);
+		}
 	}
 	event_add(n->tick, &tv);
+}
+
+/*
+ * A voter that has lost its log and its vote must not go on as the same one. A
+ * disk that was wiped begins a new life, which its cluster takes in anew.
+ */
+static int
+check_folder(struct node *n, struct error *e)
+{
+	const char *root = n->daemon->root;
+
+	if (!n->instance.born || instance_has_log(root, &n->instance))
+		return RES_OK;
+	log_err("node: data-%llu is gone: this server starts over without "
+		"accounts and messages, and is no member of its cluster: join "
+		"it anew",
+	    (unsigned long long)n->instance.number);
+	instance_found(&n->instance);
+	return instance_save(root, &n->instance, e);
 }
 
 static int
@@ -569,10 +589,12 @@ start_parts(struct node *n, struct error *e)
 	n->lead = leader_new(n);
 	n->membership = membership_new(n);
 	n->reconciler = reconciler_new(n);
-	rc = node_open(n, e);
+	rc = check_folder(n, e);
+	if (rc == RES_OK)
+		rc = node_open(n, e);
 	if (rc != RES_OK)
 		return rc;
-	apply_logged(n); /* a port in use is shown, and no reason to end */
+	node_apply(n, NULL); /* a port in use is no reason to end */
 	socket = daemon_path(n->daemon, "xmppd.sock");
 	n->ctl = varlink_server_new(n->base, socket, &ctl_interface, n, e);
 	free(socket);
@@ -616,4 +638,5 @@ node_stop(struct node *n)
 	conn_loop_free(n->loop);
 	SSL_CTX_free(n->tls);
 	conf_free(n->conf);
+	free(n->trouble);
 }

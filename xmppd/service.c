@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 
 #include "common/interfaces.h"
+#include "common/log.h"
 #include "common/tls.h"
 #include "common/xmalloc.h"
 #include "xmppd/listen.h"
@@ -217,17 +218,36 @@ service_check_leader(struct node *n, uint64_t now)
 	}
 }
 
-int
-node_apply(struct node *n, struct error *e)
+static int
+apply(struct node *n, struct error *e)
 {
 	int rc = service_tls(n, e);
 
 	service_peers(n);
 	edge_set_plaintext(n->edge, conf_bool(n->conf, SET_PLAINTEXT));
-	raft_node_set_leading(
-	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));
+	raft_node_set_leading(n->raft, may_lead(n));
 	edge_set_serving(n->edge, node_wants_service(n), "system-shutdown");
 	if (rc == RES_OK)
 		rc = service_listeners(n, e);
 	return rc;
+}
+
+int
+node_apply(struct node *n, struct error *e)
+{
+	struct error why;
+	int rc = apply(n, &why);
+
+	if (rc == RES_OK) {
+		free(n->trouble);
+		n->trouble = NULL;
+		return RES_OK;
+	}
+	/* Said once a reason: it is tried again (node.c). */
+	if (n->trouble == NULL || strcmp(n->trouble, why.text) != 0) {
+		log_err("node: %s", why.text);
+		free(n->trouble);
+		n->trouble = xstrdup(why.text);
+	}
+	return error_set(e, why.code, "%s", why.text);
 }
