@@ -10,9 +10,7 @@
 static void
 on_stop(void *arg)
 {
-	struct daemon *d = arg;
-
-	daemon_quit(d);
+	node_drain(arg);
 }
 
 /* -n: whether the settings make sense. */
@@ -44,7 +42,7 @@ main(int argc, char **argv)
 	if (daemon.check_only)
 		return check_settings(&daemon);
 	daemon.on_stop = on_stop;
-	daemon.arg = &daemon;
+	daemon.arg = &node;
 	if (daemon_start(&daemon, &e) != RES_OK ||
 	    node_start(&node, &daemon, &e) != RES_OK) {
 		log_err("daemon: %s", e.text);

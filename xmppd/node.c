@@ -36,6 +36,7 @@
 #include "xmppd/worker.h"
 
 #define AGAIN_MS 2000
+#define DRAIN_MS 1000
 #define STANZA_MAX (256 * 1024)
 #define WINDOW 4096
 #define SESSION_WINDOW 64
@@ -545,7 +546,21 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 			node_apply(n, NULL);
 		}
 	}
+	if (n->drained != 0 &&
+	    (now >= n->drained || edge_stats(n->edge).unacked == 0))
+		daemon_quit(n->daemon);
 	event_add(n->tick, &tv);
+}
+
+void
+node_drain(struct node *n)
+{
+	if (n->edge == NULL) {
+		daemon_quit(n->daemon);
+		return;
+	}
+	edge_set_serving(n->edge, false, "system-shutdown");
+	n->drained = clock_ms() + DRAIN_MS;
 }
 
 /*

@@ -89,6 +89,10 @@ struct node {
 int node_start(struct node *n, struct daemon *d, struct error *e);
 void node_stop(struct node *n);
 
+/* Ends the sessions, then the loop: when the router knows of all of them, or
+ * after a second. */
+void node_drain(struct node *n);
+
 /* Begins and ends the life of an instance (also for joins and resets). */
 int node_open(struct node *n, struct error *e);
 void node_close(struct node *n, unsigned handover_ms);
