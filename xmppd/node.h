@@ -51,8 +51,9 @@ struct node {
 	struct event *tick;
 	int64_t started;      /* unix */
 	bool components_open; /* 5223 is bound */
-	char *trouble;        /* what could not be applied; NULL: all was */
-	uint64_t tried;       /* ms: applied again last, because of that */
+	uint64_t drained; /* ms, when the loop ends at the latest; 0: it runs */
+	char *trouble;    /* what could not be applied; NULL: all was */
+	uint64_t tried;   /* ms: applied again last, because of that */
 
 	/* The instance: these live and die together (node_open, node_close). */
 	struct instance instance;
