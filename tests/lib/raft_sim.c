@@ -392,21 +392,35 @@ raft_sim_crash(struct raft_sim *s, unsigned i)
 		if (c->from == i || c->to == i)
 			drop_copy(s, c);
 	}
+	for (unsigned k = 0; k < RAFT_SIM_MAX; k++)
+		if (s->nodes[k].core != NULL && !s->cut[i][k])
+			raft_core_lost_touch(s->nodes[k].core, i + 1);
 }
 
-/* A cut connection loses what was under way on it. */
+/*
+ * A cut connection loses what was under way on it. By chance it's a reset,
+ * which both notice; else silence, which nobody does.
+ */
 void
 raft_sim_cut(struct raft_sim *s, unsigned a, unsigned b, bool cut)
 {
 	struct message *m, *next;
 
 	s->cut[a][b] = s->cut[b][a] = cut;
-	for (m = TAILQ_FIRST(&s->messages); cut && m != NULL; m = next) {
+	if (!cut)
+		return;
+	for (m = TAILQ_FIRST(&s->messages); m != NULL; m = next) {
 		next = TAILQ_NEXT(m, entry);
 		if ((m->from == a && m->to == b) ||
 		    (m->from == b && m->to == a))
 			drop_message(s, m);
 	}
+	if (raft_sim_random(s, 2) == 0)
+		return;
+	if (s->nodes[a].core != NULL)
+		raft_core_lost_touch(s->nodes[a].core, b + 1);
+	if (s->nodes[b].core != NULL)
+		raft_core_lost_touch(s->nodes[b].core, a + 1);
 }
 
 void
@@ -486,8 +500,10 @@ copy_due(struct raft_sim *s)
 		next = TAILQ_NEXT(c, entry);
 		if (c->at > s->now)
 			continue;
-		if (!s->cut[c->from][c->to])
-			copy_state(s, c->from, c->to);
+		/* It goes on when the connection is there again. */
+		if (s->cut[c->from][c->to])
+			continue;
+		copy_state(s, c->from, c->to);
 		drop_copy(s, c);
 	}
 }

@@ -86,7 +86,7 @@ a_follower_refuses_proposals(void **state)
 }
 
 static void
-a_dead_leader_is_replaced_within_a_second(void **state)
+a_dead_leader_is_replaced_in_time(void **state)
 {
 	struct raft_sim *s;
 	uint64_t start, worst = 0;
@@ -109,7 +109,9 @@ a_dead_leader_is_replaced_within_a_second(void **state)
 		assert_int_equal(raft_sim_has(s, 2, "after"), 1);
 		raft_sim_free(s);
 	}
-	assert_in_range(worst, 1, 1000);
+	/* A time-out, a third of one by chance, and some messages; or, when two
+	 * stood at the same moment, a second round. */
+	assert_in_range(worst, RAFT_SIM_ELECTION * 9 / 10, 1000);
 }
 
 static void
@@ -734,13 +736,24 @@ chaos_step(struct chaos *c)
 	raft_sim_run(s, (unsigned)raft_sim_random(s, 120));
 }
 
-/* All is well again: they agree, and have what was acknowledged. */
+/* Whether all that take part have what the leader has; -1: there is none. */
+static int
+chaos_agreed(const struct chaos *c)
+{
+	int leader = raft_sim_leader(c->s);
+
+	for (unsigned i = 0; leader >= 0 && i < c->nodes; i++)
+		if ((int)i != c->removed && (c->grown || i != c->nodes - 1) &&
+		    raft_sim_node(c->s, i)->leader == (uint32_t)leader + 1 &&
+		    !raft_sim_equal(c->s, (unsigned)leader, i))
+			return -1;
+	return leader;
+}
+
 static void
-chaos_end(struct chaos *c)
+chaos_heal(struct chaos *c)
 {
 	struct raft_sim *s = c->s;
-	int leader;
-	char text[16];
 
 	for (unsigned i = 0; i < c->nodes; i++) {
 		for (unsigned k = 0; k < c->nodes; k++) {
@@ -753,14 +766,24 @@ chaos_end(struct chaos *c)
 			raft_sim_start(s, i, false);
 		raft_core_set_leading(raft_sim_node(s, i)->core, true);
 	}
-	raft_sim_run(s, 8000);
-	leader = raft_sim_leader(s);
-	assert_true(leader >= 0);
-	for (unsigned i = 0; i < c->nodes; i++)
-		if ((int)i != c->removed && (c->grown || i != c->nodes - 1) &&
-		    raft_sim_node(s, i)->leader == (uint32_t)leader + 1 &&
-		    !raft_sim_equal(s, (unsigned)leader, i))
-			fail_msg("node %u differs from the leader", i);
+}
+
+/* All is well again: they agree, and have what was acknowledged. */
+static void
+chaos_end(struct chaos *c)
+{
+	struct raft_sim *s = c->s;
+	int leader = -1;
+	char text[16];
+
+	chaos_heal(c);
+	/* A copy that was lost unnoticed is asked for again after 30 s. */
+	for (unsigned i = 0; i < 20 && leader < 0; i++) {
+		raft_sim_run(s, 2000);
+		leader = chaos_agreed(c);
+	}
+	if (leader < 0)
+		fail_msg("no leader, or somebody differs from it");
 	for (unsigned i = 0; i < c->proposed; i++) {
 		snprintf(text, sizeof(text), "<%u>", i);
 		if (c->acknowledged[i] &&
@@ -815,7 +838,7 @@ main(void)
 		T(a_single_voter_leads_at_once),
 		T(what_was_committed_survives_a_restart),
 		T(a_follower_refuses_proposals),
-		T(a_dead_leader_is_replaced_within_a_second),
+		T(a_dead_leader_is_replaced_in_time),
 		T(a_leader_that_is_cut_off_loses_its_lease_first),
 		T(a_hand_over_takes_milliseconds_and_drops_the_lease),
 		T(a_hand_over_to_one_who_is_gone_makes_room_for_an_election),

@@ -16,6 +16,14 @@
 #include "xmppd/cluster/raft_core_impl.h"
 #include "xmppd/cluster/raft_store.h"
 
+/* Parts of an election time-out after which a round is held again. */
+#define PRE_VOTE_PART 6
+#define FIRST_VOTE_PART 2
+
+/* Who has lost touch with its leader waits for one election time-out and, by
+ * chance, up to this part of one more. */
+#define HURRY_PART 3
+
 /* How many election time-outs a server that doesn't wish to lead lets the
  * others try before it stands. */
 #define UNWILLING_FACTOR 3
@@ -220,13 +228,41 @@ report_role(struct raft_core *c)
 	c->hooks.role(c->hooks.arg, role, c->role_term, leader);
 }
 
+/*
+ * 0.15.0 waits one to two election time-outs for each round of an election. To
+ * ask whether one may stand changes nothing for anybody: that may be asked
+ * sooner again. So may a first vote that was split.
+ */
+static void
+set_pace(struct raft_core *c)
+{
+	struct raft *r = &c->raft;
+	int election = (int)c->cfg.election_ms, least;
+
+	if (r->election_timer_start == c->round)
+		return;
+	c->round = r->election_timer_start;
+	if (r->candidate_state.in_pre_vote)
+		least = election / PRE_VOTE_PART;
+	else if (c->votings++ == 0)
+		least = election / FIRST_VOTE_PART;
+	else
+		return;
+	r->candidate_state.randomized_election_timeout =
+	    (unsigned)c->hooks.random(c->hooks.arg, least, 2 * least);
+}
+
 static void
 note_candidate(struct raft_core *c)
 {
-	if (c->raft.state != RAFT_CANDIDATE)
-		c->candidate_since = 0;
-	else if (c->candidate_since == 0)
+	if (c->raft.state != RAFT_CANDIDATE) {
+		c->candidate_since = c->round = 0;
+		c->votings = 0;
+		return;
+	}
+	if (c->candidate_since == 0)
 		c->candidate_since = raft_core_now(c);
+	set_pace(c);
 }
 
 /* 0.15.0 forgets this where a snapshot takes the place of the entry. */
@@ -295,6 +331,42 @@ raft_core_tick(struct raft_core *c)
 	settle(c);
 }
 
+/*
+ * Election time-outs are drawn from one to two times the setting, so that
+ * servers don't stand together; only the one is a promise (raft_lease.h). Where
+ * the connection to the leader has broken, as when its process was killed,
+ * waiting longer than that is seldom worth it.
+ */
+void
+raft_core_lost_touch(struct raft_core *c, uint32_t id)
+{
+	struct raft *r = &c->raft;
+	int election = (int)c->cfg.election_ms;
+
+	raft_lead_lost_touch(c, id);
+	if (c->dead || r->state != RAFT_FOLLOWER ||
+	    r->follower_state.current_leader.id != id || !c->willing)
+		return;
+	r->follower_state.randomized_election_timeout =
+	    (unsigned)c->hooks.random(
+		c->hooks.arg, election, election + election / HURRY_PART + 1);
+	c->hurried = true;
+}
+
+/* It's there after all. */
+static void
+end_hurry(struct raft_core *c)
+{
+	struct raft *r = &c->raft;
+	int election = (int)c->cfg.election_ms;
+
+	if (c->hurried && r->state == RAFT_FOLLOWER)
+		r->follower_state.randomized_election_timeout =
+		    (unsigned)c->hooks.random(
+			c->hooks.arg, election, 2 * election);
+	c->hurried = false;
+}
+
 int
 raft_core_receive(
     struct raft_core *c, uint32_t from, const void *data, size_t len)
@@ -314,6 +386,8 @@ raft_core_receive(
 	if (append)
 		r->configuration_uncommitted_index = 0;
 	rc = raft_io_receive(c->io, from, data, len);
+	if (append)
+		end_hurry(c);
 	if (c->truncated)
 		raft_conf_reload(c);
 	else if (c->change_saved > r->configuration_index)

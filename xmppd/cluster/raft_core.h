@@ -64,6 +64,9 @@ void raft_core_poll(struct raft_core *c);
 int raft_core_receive(
     struct raft_core *c, uint32_t from, const void *data, size_t len);
 
+/* The connection from this server is lost: if it leads, it may be dead. */
+void raft_core_lost_touch(struct raft_core *c, uint32_t id);
+
 /* Copies. Lost at once if this server doesn't lead; else begun with the next
  * raft_core_poll(), so that what arrived together goes together. */
 void raft_core_propose(

@@ -46,6 +46,9 @@ struct raft_core {
 	uint64_t change_saved; /* see raft_core_receive() */
 	uint64_t members_index;
 	uint64_t candidate_since; /* 0: it's none */
+	bool hurried;             /* see raft_core_lost_touch() */
+	uint64_t round;           /* of an election: when it began */
+	unsigned votings;         /* rounds past the pre-vote */
 	enum raft_role role;      /* as reported */
 	uint64_t role_term;
 	uint32_t role_leader;
@@ -91,6 +94,7 @@ bool raft_conf_is_sole_voter(struct raft_core *c);
 bool raft_lead(struct raft_core *c);
 void raft_lead_answered(
     struct raft_core *c, uint32_t from, const struct raft_stamp *stamp);
+void raft_lead_lost_touch(struct raft_core *c, uint32_t id);
 bool raft_lead_has_state(struct raft_core *c, uint32_t to, uint64_t index);
 bool raft_lead_keeps_log(struct raft_core *c);
 void raft_lead_tick(struct raft_core *c);

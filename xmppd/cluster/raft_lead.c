@@ -18,7 +18,7 @@
 #define GONE_FACTOR 4
 
 /* wants_copy() is called again after this long. */
-#define COPY_AGAIN_MS 5000
+#define COPY_AGAIN_MS 30000
 
 static struct raft_follower *
 follower_find(struct raft_core *c, uint32_t id)
@@ -69,6 +69,16 @@ raft_lead_answered(
 		f->asked = 0;
 		raft_io_snapshot(c->io, from);
 	}
+}
+
+/* It may have restarted: a copy that was on its way isn't any more. */
+void
+raft_lead_lost_touch(struct raft_core *c, uint32_t id)
+{
+	struct raft_follower *f = follower_find(c, id);
+
+	if (f != NULL)
+		f->asked = 0;
 }
 
 bool

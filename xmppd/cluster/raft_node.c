@@ -204,6 +204,14 @@ hook_term(void *arg, uint64_t term)
 }
 
 static void
+hook_wire_lost(void *arg, uint32_t id)
+{
+	struct raft_node *rn = arg;
+
+	raft_core_lost_touch(rn->core, id);
+}
+
+static void
 hook_dial(void *arg, uint32_t id)
 {
 	struct raft_node *rn = arg;
@@ -564,9 +572,10 @@ raft_node_peers(struct raft_node *rn, struct raft_peer_state *out, size_t max)
 static void
 make_thread_side(struct raft_node *rn)
 {
-	struct raft_wire_hooks hooks = {
-		.arg = rn, .receive = hook_receive, .dial = hook_dial
-	};
+	struct raft_wire_hooks hooks = { .arg = rn,
+		.receive = hook_receive,
+		.dial = hook_dial,
+		.lost = hook_wire_lost };
 
 	rn->base = event_base_new();
 	if (rn->base == NULL)

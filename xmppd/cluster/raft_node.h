@@ -54,7 +54,8 @@ struct raft_node_callbacks {
 	 * or may not come back as applied. */
 	void (*lost)(void *arg, uint64_t tag);
 	/* A server lags behind the log that is kept: it needs a copy of the
-	 * state with at least this index (peer's snapshot connection). */
+	 * state with at least this index (peer's copy channel). That it has it
+	 * is seen here by itself. Called again after a while if it hasn't. */
 	void (*wants_copy)(void *arg, uint32_t id, uint64_t index);
 	/* A storage error or a broken invariant: ends the process. */
 	void (*failed)(void *arg, const char *why);
@@ -64,7 +65,8 @@ struct raft_node *raft_node_start(const struct raft_node_config *cfg,
     struct event_base *main_base, struct store *store,
     const struct raft_node_callbacks *cb, struct error *e);
 
-/* Hands leadership over if it has it (waits at most `ms`), stops, joins. */
+/* Hands leadership over if it has it (waits at most `ms`), stops, joins. May be
+ * called in one of its callbacks; none comes after it. */
 void raft_node_stop(struct raft_node *rn, unsigned ms);
 
 /* Puts a command into the log; the leader's role only. What arrives while an
@@ -80,11 +82,24 @@ bool raft_node_lease(const struct raft_node *rn, uint64_t term, uint64_t now);
 /* The newest term this node has seen (atomic read). */
 uint64_t raft_node_term(const struct raft_node *rn);
 
-/* Refuses (from now on) to lead: a disabled member. Hands over if it leads. */
+/*
+ * Whether this server wishes to lead: a disabled member doesn't. Hands over if
+ * it leads, and stands for election only after the others have had their
+ * chance; without that, an entry that only it and a dead leader have would stop
+ * the cluster. If it's elected so, it isn't reported as leader while another
+ * who wishes to lead is there, and passes the leadership on. It does lead as
+ * long as there is nobody else: the only voter, or all of them disabled.
+ */
 void raft_node_set_leading(struct raft_node *rn, bool allowed);
 
-/* Configuration changes, one at a time, on the leader; `done` on the main
- * loop. add: in, caught up, voter. */
+/*
+ * Configuration changes, one at a time, on the leader; `done` on the main loop,
+ * but not after raft_node_stop(). add: in, caught up, voter: may take long,
+ * RES_TIMEOUT after 30 s without progress, and asked again goes on from there.
+ * remove: a leader doesn't remove itself (RES_STATE). transfer: RES_OK when the
+ * leadership is given up, RES_STATE if there is nobody to take it now,
+ * RES_TIMEOUT if the other didn't; the lease is gone from the call on.
+ */
 typedef void (*raft_node_done)(void *arg, int code, const char *text);
 void raft_node_add(
     struct raft_node *rn, uint32_t id, raft_node_done done, void *arg);

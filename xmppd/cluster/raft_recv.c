@@ -67,6 +67,23 @@ refuse_marker(struct raft_backend *b, uint32_t from,
 	return true;
 }
 
+/*
+ * 0.15.0's follower stands by a leader until its own timer, drawn by chance,
+ * has expired. What it owes the leader is one election time-out (raft_lease.h;
+ * Raft itself says the same, 4.2.3): after that it may vote for who was
+ * quicker.
+ */
+static void
+forget_leader(struct raft_backend *b)
+{
+	struct raft *r = b->io.data;
+
+	if (r->state == RAFT_FOLLOWER &&
+	    b->hooks.now(b->hooks.arg) - r->election_timer_start >=
+		r->election_timeout)
+		r->follower_state.current_leader.id = 0;
+}
+
 static bool
 vote_is_lost(const struct raft_backend *b, const struct raft_request_vote *v)
 {
@@ -107,6 +124,7 @@ is_lost(struct raft_backend *b, uint32_t from, const struct raft_message *m,
 		took_answer(b, from, &m->append_entries_result, stamp);
 		return false;
 	case RAFT_IO_REQUEST_VOTE:
+		forget_leader(b);
 		return vote_is_lost(b, &m->request_vote);
 	case RAFT_IO_TIMEOUT_NOW:
 		return b->hooks.now(b->hooks.arg) < b->quiet_until ||

@@ -110,6 +110,7 @@ in_closed(void *arg, const char *why)
 	log_debug("raft: server %" PRIu32 ": connection lost: %s", p->id, why);
 	p->in = NULL;
 	buf_clear(&p->part);
+	p->wire->hooks.lost(p->wire->hooks.arg, p->id);
 }
 
 /* The other side has nothing to say on this connection. */

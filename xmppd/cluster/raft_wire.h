@@ -20,6 +20,8 @@ struct raft_wire_hooks {
 	/* A frame's body; RES_INVALID closes the connection. */
 	int (*receive)(void *arg, uint32_t from, const void *data, size_t len);
 	void (*dial)(void *arg, uint32_t id);
+	/* The connection on which a server sends is lost. */
+	void (*lost)(void *arg, uint32_t id);
 };
 
 struct raft_wire *raft_wire_new(
