@@ -16,6 +16,7 @@
 #include "xmppd/links.h"
 #include "xmppd/membership.h"
 #include "xmppd/node.h"
+#include "xmppd/reconciler.h"
 
 /* ---- a lagging peer gets a copy of the state --------------------------- */
 
@@ -136,6 +137,8 @@ peer_request_cb(void *arg, uint32_t node, const char *peer, uint64_t token,
 		membership_request(n->membership, node, peer, token, msg, len);
 	else if (node == 0)
 		peers_answer(n->peers, token, NULL, 0);
+	else if (kind == CONTROL_MOVED)
+		reconciler_moved(n->reconciler, node, token, msg, len);
 	else if (kind == CONTROL_PROPOSE)
 		proposer_request(n->proposer, token, msg, len);
 	else if (kind == CONTROL_DIR_STATE || kind == CONTROL_DIR_COPY)

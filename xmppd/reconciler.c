@@ -4,6 +4,7 @@
  *   a voter that has no row -> removed (a leader hands over first) -> told
  *   a row without a voter   -> added, caught up, a voter
  *   this node's row isn't as it should be -> proposed
+ *   ... and the leader doesn't find it    -> a member is asked to propose
  */
 #include "xmppd/reconciler.h"
 
@@ -20,6 +21,7 @@
 
 #define RECONCILE_MS 100
 #define TELL_MS 5000
+#define MOVED_MS 500
 #define DEPARTED_MAX 16
 
 struct departed {
@@ -33,7 +35,9 @@ struct reconciler {
 	uint64_t reconciled; /* ms */
 	bool changing;       /* a change of Raft's configuration is under way */
 	uint32_t changing_id;
-	bool proposing;                         /* this node's own row */
+	bool proposing; /* this node's own row */
+	uint64_t asked; /* ms: a member was told of a new address */
+	size_t asked_at;
 	struct departed departed[DEPARTED_MAX]; /* to be told, oldest first */
 	size_t departed_count;
 };
@@ -171,6 +175,90 @@ tell_self(struct reconciler *r)
 	reconciler_submit(r, &command, proposed_cb);
 }
 
+static void
+moved_cb(void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	(void)arg, (void)code, (void)why, (void)msg, (void)len;
+}
+
+/*
+ * A node whose address has changed is looked for where it was: it hears of no
+ * leader, and can't propose. It tells the other members in turn; one that knows
+ * the leader proposes its row.
+ */
+static void
+tell_members(struct reconciler *r, uint64_t now)
+{
+	struct node *n = r->node;
+	const struct store_member *row = node_self(n), *to;
+	struct store_member self;
+	struct buf b = { 0 };
+
+	if (row == NULL || n->leader_id != 0 || now - r->asked < MOVED_MS ||
+	    !membership_is_settled(n->membership) ||
+	    node_self_row(n, &self, NULL) != RES_OK)
+		return;
+	r->asked = now;
+	to = &n->members[r->asked_at++ % n->member_count];
+	if (strcmp(self.address, row->address) != 0 &&
+	    to->raft_id != row->raft_id) {
+		buf_add_u8(&b, CONTROL_MOVED);
+		buf_add_text(&b, self.host);
+		buf_add_text(&b, self.address);
+		peers_request(n->peers, to->raft_id, NULL, b.data, b.len,
+		    TELL_MS, moved_cb, NULL);
+		buf_clear(&b);
+	}
+	store_member_clear(&self);
+}
+
+static void
+moved_proposed_cb(void *arg, const struct proposer_result *result)
+{
+	(void)arg, (void)result; /* it tells again until it hears the leader */
+}
+
+/* Whether another member has that address: it can't have moved there. */
+static bool
+is_taken(const struct node *n, const char *address, uint32_t except)
+{
+	for (size_t i = 0; i < n->member_count; i++)
+		if (n->members[i].raft_id != except &&
+		    strcmp(n->members[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+void
+reconciler_moved(struct reconciler *r, uint32_t from, uint64_t token,
+    const void *msg, size_t len)
+{
+	struct node *n = r->node;
+	const struct store_member *row = node_member(n, from);
+	struct buf command = { 0 };
+	struct store_member now;
+	struct cursor c;
+
+	peers_answer(n->peers, token, NULL, 0);
+	if (row == NULL || n->leader_id == 0)
+		return;
+	now = *row;
+	cursor_init(&c, msg, len);
+	(void)cursor_u8(&c);
+	now.host = cursor_dup_text(&c);
+	now.address = cursor_dup_text(&c);
+	if (cursor_done(&c) && now.host != NULL && now.address != NULL &&
+	    strcmp(now.address, row->address) != 0 &&
+	    !is_taken(n, now.address, from)) {
+		log_info(
+		    "membership: %s is at %s now", row->address, now.address);
+		store_cmd_member_swap(&command, &now);
+		reconciler_submit(r, &command, moved_proposed_cb);
+	}
+	free(now.host);
+	free(now.address);
+}
+
 void
 reconciler_departs(struct reconciler *r, const struct store_member *row)
 {
@@ -203,6 +291,7 @@ reconciler_tick(struct reconciler *r, uint64_t now)
 	r->reconciled = now;
 	reconcile(r);
 	tell_self(r);
+	tell_members(r, now);
 }
 
 void

@@ -1,6 +1,7 @@
 #ifndef XMPPD_RECONCILER_H
 #define XMPPD_RECONCILER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -19,6 +20,10 @@ void reconciler_free(struct reconciler *r);
 /* Member table or voters may have changed: looks again at the next tick. */
 void reconciler_wake(struct reconciler *r);
 void reconciler_tick(struct reconciler *r, uint64_t now);
+
+/* CONTROL_MOVED of a member, which the leader can't reach where it was. */
+void reconciler_moved(struct reconciler *r, uint32_t from, uint64_t token,
+    const void *msg, size_t len);
 
 /* A row that is in the member table no longer: that node is to be told. */
 void reconciler_departs(struct reconciler *r, const struct store_member *row);
