@@ -547,6 +547,14 @@ members_of_another_cluster_are_refused(void **state)
 	assert_int_equal(w->code, RES_DENIED);
 	assert_says(w->why, "another cluster");
 	assert_int_equal(w->nodes[0].refusals, 0);
+	/* It may be about to join; but not for ever. */
+	assert_string_equal(peer_world_trouble(w, 0, 2), "");
+	assert_string_equal(peer_world_trouble(w, 1, 0), "");
+	for (unsigned i = 0; i < 200 && peer_world_trouble(w, 1, 0)[0] == '\0';
+	     i++)
+		peer_world_run(w, 20);
+	assert_says(peer_world_trouble(w, 0, 2), "another cluster");
+	assert_says(peer_world_trouble(w, 1, 0), "another cluster");
 }
 
 static void

@@ -29,6 +29,7 @@
 #define REDIAL_REFUSED_SLOW_MS 1000
 #define PATIENCE 40
 #define PATIENCE_REFUSED 10
+#define PATIENCE_JOIN 10
 #define BEAT_MS 1000
 
 static const char *const channel_names[PEER_CHANNELS] = {
@@ -146,8 +147,21 @@ find_stranger(struct peers *p, const char *ip)
 	return NULL;
 }
 
+/*
+ * A node that joins is known to some a moment before it knows them, and the
+ * other way round: that becomes a trouble only if it lasts.
+ */
+static bool
+passes(enum peer_verdict verdict, unsigned count)
+{
+	return count < PATIENCE_JOIN &&
+	    (verdict == PEER_REFUSED_CLUSTER ||
+		verdict == PEER_REFUSED_UNKNOWN);
+}
+
 void
-peers_refused(struct peers *p, const char *address, const char *why)
+peers_refused(struct peers *p, const char *address, enum peer_verdict verdict,
+    const char *why)
 {
 	char ip[PEER_IP_SIZE];
 	struct peer_stranger *s;
@@ -164,6 +178,8 @@ peers_refused(struct peers *p, const char *address, const char *why)
 		    s->trouble.address, sizeof(s->trouble.address), "%s", ip);
 	}
 	s->last = clock_unix();
+	if (passes(verdict, s->count++))
+		return;
 	if (strcmp(s->trouble.text, why) != 0)
 		log_warn("cluster: %s: refused: %s", ip, why);
 	snprintf(s->trouble.text, sizeof(s->trouble.text), "%s", why);
@@ -189,7 +205,8 @@ stranger_troubles(const struct peers *p, struct peer_trouble *out, size_t max)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->stranger_count && n < max; i++)
-		if (now - p->strangers[i].last < PEER_STRANGER_S)
+		if (now - p->strangers[i].last < PEER_STRANGER_S &&
+		    p->strangers[i].trouble.text[0] != '\0')
 			out[n++] = p->strangers[i].trouble;
 	return n;
 }
@@ -437,7 +454,8 @@ peers_line_gone(struct peer_line *l, bool was_up, const char *why)
 			peer->due[l->channel] = clock_ms() + REDIAL_MS;
 		} else if (is_wanted(peer, l->channel)) {
 			wait_after_failure(peer, l->channel, l->verdict);
-			set_trouble(p, peer, why);
+			if (!passes(l->verdict, peer->failures[l->channel]))
+				set_trouble(p, peer, why);
 		}
 		peers_schedule(p);
 	}

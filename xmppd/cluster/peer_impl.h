@@ -74,6 +74,7 @@ TAILQ_HEAD(peer_list, peer);
 struct peer_stranger {
 	struct peer_trouble trouble;
 	int64_t last; /* unix seconds */
+	unsigned count;
 };
 
 /* A certificate whose dates were complained of. */
@@ -130,7 +131,8 @@ void peers_guest(struct peers *p, const struct peer_hello *h);
 /* It does not answer. */
 void peers_silent(struct peer_line *l);
 /* Somebody was refused, who isn't a member or hasn't shown which. */
-void peers_refused(struct peers *p, const char *address, const char *why);
+void peers_refused(struct peers *p, const char *address,
+    enum peer_verdict verdict, const char *why);
 /* A numeric "address:port" without the port and brackets. */
 void peer_ip(const char *address, char out[PEER_IP_SIZE]);
 

@@ -339,12 +339,9 @@ refuse(struct peer_line *l, uint32_t to, enum peer_verdict verdict,
 	snprintf(answer.text, sizeof(answer.text), "%.*s",
 	    (int)sizeof(answer.text) - 1, why);
 	send_hello(l, &answer);
-	/* Nothing of who it says it is has been proven. A member that joins may
-	 * be here before its row. */
-	if (verdict == PEER_REFUSED_UNKNOWN)
-		log_debug("cluster: %s: refused: %s", l->address, why);
-	else
-		peers_refused(p, l->address, answer.text);
+	log_debug("cluster: %s: refused: %s", l->address, why);
+	/* Nothing of who it says it is has been proven. */
+	peers_refused(p, l->address, verdict, answer.text);
 	line_leave(l);
 }
 
