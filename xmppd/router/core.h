@@ -227,7 +227,6 @@ struct job {
 	struct address to; /* of f.to */
 	uint8_t stage;     /* the kind's own */
 	uint8_t fate;      /* enum job_fate */
-	bool cancelled;
 	bool applied;      /* its command was */
 	int code;          /* what its command came to */
 	uint64_t seq;      /* event that it depends on */

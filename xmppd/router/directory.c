@@ -26,6 +26,7 @@ enum mirror_kind {
 	MIRROR_EVENTS, /* events have the numbers from here */
 	MIRROR_BIND = MIRROR_EVENTS,
 	MIRROR_PRESENCE,
+	MIRROR_INTEREST,
 	MIRROR_LEFT,
 	MIRROR_DIRECT,
 	MIRROR_UNDIRECT,
@@ -146,6 +147,7 @@ entry_encode(struct buf *b, const struct entry *e)
 	sid_encode(b, &e->sid);
 	origin_encode(b, &e->origin);
 	buf_add_u8(b, e->kind);
+	buf_add_u8(b, e->interested);
 	buf_add_text(b, e->full);
 	if (e->presence == NULL)
 		buf_add_text(b, NULL);
@@ -193,6 +195,7 @@ entry_decode(struct cursor *c)
 	e->sid = sid_decode(c);
 	e->origin = origin_decode(c);
 	e->kind = cursor_u8(c);
+	e->interested = cursor_u8(c) != 0;
 	e->full = cursor_dup_text(c);
 	presence = text_read(c);
 	e->newest = cursor_u64(c);
@@ -351,6 +354,8 @@ apply_to_entry(struct directory *d, uint8_t kind, struct cursor *c)
 		return false;
 	if (kind == MIRROR_PRESENCE) {
 		apply_presence(e, c);
+	} else if (kind == MIRROR_INTEREST) {
+		e->interested = true;
 	} else if (kind == MIRROR_LEFT) {
 		e->leaving = 0;
 		directed_clear(e);
@@ -424,6 +429,14 @@ directory_presence(struct directory *d, struct buf *out, const struct sid *sid,
 	else
 		buf_add_block(out, presence.data, presence.len);
 	buf_add_u64(out, num);
+	event_end(d, out);
+}
+
+void
+directory_interest(struct directory *d, struct buf *out, const struct sid *sid)
+{
+	event_begin(d, out, MIRROR_INTEREST);
+	sid_encode(out, sid);
 	event_end(d, out);
 }
 

@@ -36,6 +36,7 @@ struct entry {
 	struct sid sid;
 	struct origin origin;   /* the incarnation that it began in */
 	uint8_t kind;           /* enum session_kind */
+	bool interested;        /* has asked for its roster */
 	char *full;             /* full JID; a component's: its domain */
 	struct bytes *presence; /* newest broadcast; NULL: unavailable */
 	uint64_t newest;        /* the frame of the newest broadcast presence */
@@ -74,6 +75,8 @@ void directory_bind(
  * num is remembered as the frame that made it available. */
 void directory_presence(struct directory *d, struct buf *out,
     const struct sid *sid, struct text presence, uint64_t num);
+void directory_interest(
+    struct directory *d, struct buf *out, const struct sid *sid);
 /* All have been told that it is unavailable: no more leaving, no directed. */
 void directory_left(
     struct directory *d, struct buf *out, const struct sid *sid);

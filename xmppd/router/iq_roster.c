@@ -14,6 +14,21 @@
 
 /* ---- get --------------------------------------------------------------- */
 
+/* RFC 6121, 2.1.6: from now on it is pushed what changes; whoever leads has to
+ * know. */
+static bool
+become_interested(struct router *r, struct job *job, struct login *s)
+{
+	if (!s->entry->interested) {
+		directory_interest(r->directory, &r->out, &s->sid);
+		job->seq = mirror_event(r);
+	}
+	if (!job_wait_majority(r, job, job->seq))
+		return false;
+	s->interested = true;
+	return true;
+}
+
 enum stanza_error
 roster_get(
     struct router *r, struct job *job, const struct xml *query, bool *wait)
@@ -21,10 +36,11 @@ roster_get(
 	struct login *s = login_find(r, &job->f.sid);
 	struct buf b = { 0 };
 
-	(void)wait;
 	if (!login_is_there(s))
 		return 0;
-	s->interested = true; /* RFC 6121, 2.1.6 */
+	*wait = !become_interested(r, job, s);
+	if (*wait)
+		return 0;
 	roster_write(r, s->user, xml_attr(query, "ver"), &b);
 	reply_iq(r, job, &b, DELIVER_RESULT);
 	buf_clear(&b);

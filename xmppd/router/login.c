@@ -142,6 +142,7 @@ login_adopt(struct router *r, struct entry *e)
 
 	s->state = SESSION_BOUND;
 	login_attach(r, s, e);
+	s->interested = e->interested;
 	login_set_presence(s, e->presence);
 }
 
@@ -334,10 +335,8 @@ login_end(struct router *r, struct login *s, struct text farewell)
 {
 	if (s->state == SESSION_ENDING)
 		return;
-	if (s->bind != NULL) {
-		s->bind->cancelled = true;
+	if (s->bind != NULL)
 		job_wake(r, s->bind);
-	}
 	if (s->state < SESSION_BINDING) {
 		login_free(r, s);
 		return;
@@ -556,7 +555,7 @@ bind_step(struct router *r, struct job *job)
 {
 	struct login *s = login_find(r, &job->f.sid);
 
-	if (job->cancelled || s == NULL || s->bind != job)
+	if (s == NULL || s->bind != job || s->state == SESSION_ENDING)
 		return true;
 	if (job->fate == FATE_BOUNCING) {
 		if (job->pending > 0)

@@ -5,8 +5,8 @@
  *   delivered: to each session it is for, done when all have accepted
  *   stored: nobody is there to take it (offline.c)
  *   bounced: an error to the sender; dropped: what nobody answers
- *   waits: for a held session, or behind stored messages, or for a new leader
- *     to know what was accepted under the old one (rules 7 and 9)
+ *   waits: behind stored messages, or for a new leader to know what was
+ *     accepted under the old one (rules 7 and 9)
  */
 #include <string.h>
 
@@ -105,38 +105,32 @@ deliver_to(struct router *r, struct job *job, struct login *s)
 
 /* What looking at the sessions came to. */
 struct survey {
-	size_t there;    /* sessions that it is for */
-	size_t accepted; /* of them: have it, from an earlier leader */
-	size_t waiting;  /* of them: held, or behind stored messages */
+	size_t there; /* sessions that it is for */
+	bool waiting; /* behind stored messages */
 };
 
+/* To one that is held it goes into the outbox of its edge, and from there when
+ * that has announced; or back, when its hold is over (rule 9). */
 static void
 survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
 {
 	v->there++;
-	if (is_target(job, s))
+	if (is_target(job, s) || was_accepted(job, s))
 		return;
-	if (was_accepted(job, s))
-		v->accepted++;
-	else if (!login_is_live(s) ||
-	    (job->f.kind == FRAME_MESSAGE && offline_is_waiting(r, s->user)))
-		v->waiting++;
+	if (job->f.kind == FRAME_MESSAGE && offline_is_waiting(r, s->user))
+		v->waiting = true;
 	else
 		deliver_to(r, job, s);
 }
 
-/*
- * Delivers to those who can take it now. True when it is known what becomes of
- * the frame: `v` tells; false: it waits, or is under way.
- */
+/* Whether it has gone to all that it is for. */
 static bool
 survey_settle(struct job *job, struct user *u, const struct survey *v)
 {
-	if (v->waiting > 0)
+	if (v->waiting)
 		return job_wait(job, &u->waiting);
-	if (v->there > 0 || v->accepted > 0)
-		job->stage = 1; /* the targets are settled */
-	return true;
+	job->stage = 1; /* the targets are settled */
+	return job->pending == 0;
 }
 
 /* To one session. */
@@ -146,7 +140,7 @@ to_exact(struct router *r, struct job *job, struct login *s)
 	struct survey v = { 0 };
 
 	survey_one(r, job, s, &v);
-	return survey_settle(job, s->user, &v) && job->pending == 0;
+	return survey_settle(job, s->user, &v);
 }
 
 static bool
@@ -181,9 +175,9 @@ to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
 		TAILQ_FOREACH(s, &u->sessions, of_user)
 			if (login_takes_messages(s))
 				survey_one(r, job, s, &v);
-	if (v.there > 0 && !survey_settle(job, u, &v))
-		return false;
-	if (v.there > 0 || report_any(job) || !TAILQ_EMPTY(&job->deliveries))
+	if (v.there > 0)
+		return survey_settle(job, u, &v);
+	if (report_any(job) || !TAILQ_EMPTY(&job->deliveries))
 		return job->pending == 0;
 	return to_nobody(r, job, fallback);
 }
