@@ -35,7 +35,7 @@ fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
 	return 0;
 }
 
-/* Whether the log has to be kept as it is for now. */
+/* Whether the log has to be kept as it is at this moment. */
 static bool
 marker_must_wait(struct raft_core *c)
 {
