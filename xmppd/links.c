@@ -391,6 +391,8 @@ from_leader(struct links *l, const uint8_t *msg, size_t len)
 		edge_link_up(n->edge, head.term);
 		return RES_OK;
 	}
+	/* What this node has voted for meanwhile counts (rule 12). */
+	edge_set_term(n->edge, raft_node_term(n->raft));
 	if (!l->remote_open)
 		return RES_OK;
 	return edge_down(n->edge, msg, len) == RES_INVALID ? RES_INVALID
