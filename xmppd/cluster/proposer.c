@@ -101,8 +101,7 @@ end_first(struct proposer *p, const struct proposer_result *result)
 static void
 timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct proposer_result no_leader = { RES_NO_LEADER, 0,
-		0 };
+	static const struct proposer_result no_leader = { RES_NO_LEADER, 0, 0 };
 	struct proposer *p = arg;
 	struct pending *first = STAILQ_FIRST(&p->queue);
 	uint64_t now = clock_ms();
@@ -166,8 +165,8 @@ proposer_lost(struct proposer *p, uint64_t tag)
 }
 
 void
-proposer_request(struct proposer *p, uint64_t token, const void *msg,
-    size_t len)
+proposer_request(
+    struct proposer *p, uint64_t token, const void *msg, size_t len)
 {
 	uint64_t proposer, seq;
 	struct cursor c;
@@ -180,8 +179,8 @@ proposer_request(struct proposer *p, uint64_t token, const void *msg,
 	ok = cursor_ok(&c) && proposer != 0 && p->leader == p->self &&
 	    cursor_left(&c) > 0 && cursor_left(&c) <= COMMAND_MAX;
 	if (ok)
-		raft_node_propose(p->raft, proposer, seq, c.p, cursor_left(&c),
-		    0);
+		raft_node_propose(
+		    p->raft, proposer, seq, c.p, cursor_left(&c), 0);
 	peers_answer(p->peers, token, &ok, sizeof(ok));
 }
 

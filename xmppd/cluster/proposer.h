@@ -7,9 +7,9 @@
 /*
  * Puts a replicated command through the log from any node: here on the leader,
  * over the control channel elsewhere. A command is named (proposer, seq) and
- * sent again until it comes back as applied by this node's own store, which acts
- * on it once; so the answer comes when what was changed can be seen here. One
- * command at a time is under way, the rest wait their turn.
+ * sent again until it comes back as applied by this node's own store, which
+ * acts on it once; so the answer comes when what was changed can be seen here.
+ * One command at a time is under way, the rest wait their turn.
  */
 struct proposer;
 struct event_base;
@@ -18,8 +18,8 @@ struct raft_node;
 struct store_event;
 
 struct proposer_result {
-	int code;       /* of applying it; RES_NO_LEADER: outcome unknown */
-	uint64_t id;    /* as struct store_event has it */
+	int code;    /* of applying it; RES_NO_LEADER: outcome unknown */
+	uint64_t id; /* as struct store_event has it */
 	uint64_t index;
 };
 
@@ -39,7 +39,7 @@ void proposer_applied(struct proposer *p, const struct store_event *event);
 void proposer_lost(struct proposer *p, uint64_t tag);
 
 /* CONTROL_PROPOSE of another node. */
-void proposer_request(struct proposer *p, uint64_t token, const void *msg,
-    size_t len);
+void proposer_request(
+    struct proposer *p, uint64_t token, const void *msg, size_t len);
 
 #endif

@@ -28,32 +28,34 @@ struct event_base;
 /* ---- commands ---------------------------------------------------------- */
 
 enum store_command {
-	STORE_SETTING = 1,    /* name, value: "domain", timers; value absent: unset */
+	STORE_SETTING =
+	    1, /* name, value: "domain", timers; value absent: unset */
 	STORE_ACCOUNT_ADD,    /* local, scram_keys; RES_EXISTS */
 	STORE_ACCOUNT_PASSWD, /* local, scram_keys; RES_NOT_FOUND */
 	STORE_ACCOUNT_DEL,    /* local; its roster and rows go with it */
 	STORE_COMPONENT_ADD,  /* name, secret, bool secret_given; RES_EXISTS;
-	                         given and equal: RES_OK, id 1; given and
-	                         different: RES_DIFFERS. Compared without case. */
+				 given and equal: RES_OK, id 1; given and
+				 different: RES_DIFFERS. Compared without case.
+			       */
 	STORE_COMPONENT_DEL,  /* name; RES_NOT_FOUND */
 	STORE_EFFECT,         /* struct store_effect: all of a frame's */
 	STORE_ROWS_DEL,       /* row ids that have been handed out */
 	STORE_PRUNE,          /* (origin, low): forget effects numbered lower */
 	STORE_ORIGIN_END,     /* origin: forget all of its effects */
-	STORE_MEMBER_PUT,     /* struct store_member: a new row; RES_EXISTS on an
-	                         address, identity or Raft id that a row has */
-	STORE_MEMBER_SWAP,    /* identity, struct store_member: replaces the row
-	                         with that identity or address in one step; old
-	                         Raft ids are marked for removal. With its own
-	                         Raft id: a changed address, nothing is marked.
-	                         RES_EXISTS on a Raft id that is another's */
-	STORE_MEMBER_DEL,     /* identity; its Raft id is marked for removal */
-	STORE_MEMBER_BOOT,    /* identity, boot; RES_DIFFERS unless higher */
-	STORE_RAFT_ID_GONE,   /* Raft id: the voter is gone, drop the mark */
-	STORE_NEXT_RAFT_ID,   /* -> result id: a fresh Raft id, never reused */
-	STORE_CLEAR,          /* accounts, rosters, rows, components, members but
-	                         this identity (their Raft ids are marked):
-	                         `xmpp reset`; settings stay */
+	STORE_MEMBER_PUT,   /* struct store_member: a new row; RES_EXISTS on an
+			       address, identity or Raft id that a row has */
+	STORE_MEMBER_SWAP,  /* identity, struct store_member: replaces the row
+			       with that identity or address in one step; old
+			       Raft ids are marked for removal. With its own
+			       Raft id: a changed address, nothing is marked.
+			       RES_EXISTS on a Raft id that is another's */
+	STORE_MEMBER_DEL,   /* identity; its Raft id is marked for removal */
+	STORE_MEMBER_BOOT,  /* identity, boot; RES_DIFFERS unless higher */
+	STORE_RAFT_ID_GONE, /* Raft id: the voter is gone, drop the mark */
+	STORE_NEXT_RAFT_ID, /* -> result id: a fresh Raft id, never reused */
+	STORE_CLEAR,        /* accounts, rosters, rows, components, members but
+			       this identity (their Raft ids are marked):
+			       `xmpp reset`; settings stay */
 };
 
 /* A change of one roster item (RFC 6121, 2.1.2). */
@@ -71,18 +73,19 @@ struct store_roster_item {
 };
 
 enum effect_op {
-	EFFECT_STORE = 1, /* user, time, stanza bytes: a row; id in the result */
-	EFFECT_ROSTER,    /* user, item: set as a whole, version given by apply */
-	EFFECT_ROSTER_DEL,/* user, contact */
-	EFFECT_DONE,      /* nothing but the note that the frame is done */
+	EFFECT_STORE =
+	    1,         /* user, time, stanza bytes: a row; id in the result */
+	EFFECT_ROSTER, /* user, item: set as a whole, version given by apply */
+	EFFECT_ROSTER_DEL, /* user, contact */
+	EFFECT_DONE,       /* nothing but the note that the frame is done */
 };
 
 struct store_op {
-	uint8_t op; /* enum effect_op */
-	char *user; /* local part of the account */
-	int64_t time;                   /* STORE: unix seconds */
-	struct buf stanza;              /* STORE: bytes, not yet stamped with a delay */
-	struct store_roster_item item;  /* ROSTER; ROSTER_DEL: contact only */
+	uint8_t op;        /* enum effect_op */
+	char *user;        /* local part of the account */
+	int64_t time;      /* STORE: unix seconds */
+	struct buf stanza; /* STORE: bytes, not yet stamped with a delay */
+	struct store_roster_item item; /* ROSTER; ROSTER_DEL: contact only */
 };
 
 /*
@@ -102,28 +105,28 @@ struct store_effect {
 struct store_member {
 	uint8_t identity[16]; /* permanent, random */
 	uint32_t raft_id;
-	char *host;           /* host name */
-	char *address;        /* numeric, normalised: "10.1.1.1:5222",
-	                         "[2001:db8::1]:5222" */
-	uint8_t key[32];      /* given at join; proves which node it is */
-	uint64_t boot;        /* newest start */
+	char *host;      /* host name */
+	char *address;   /* numeric, normalised: "10.1.1.1:5222",
+			    "[2001:db8::1]:5222" */
+	uint8_t key[32]; /* given at join; proves which node it is */
+	uint64_t boot;   /* newest start */
 };
 
 void store_member_clear(struct store_member *);
 void store_effect_clear(struct store_effect *);
 void store_roster_item_clear(struct store_roster_item *);
-void store_roster_item_copy(struct store_roster_item *to,
-    const struct store_roster_item *from);
+void store_roster_item_copy(
+    struct store_roster_item *to, const struct store_roster_item *from);
 
 /* Encoders: append one command to b. */
 void store_cmd_setting(struct buf *b, const char *name, const char *value);
-void store_cmd_account_add(struct buf *b, const char *local,
-    const struct scram_keys *keys);
-void store_cmd_account_passwd(struct buf *b, const char *local,
-    const struct scram_keys *keys);
+void store_cmd_account_add(
+    struct buf *b, const char *local, const struct scram_keys *keys);
+void store_cmd_account_passwd(
+    struct buf *b, const char *local, const struct scram_keys *keys);
 void store_cmd_account_del(struct buf *b, const char *local);
-void store_cmd_component_add(struct buf *b, const char *name,
-    const char *secret, bool given);
+void store_cmd_component_add(
+    struct buf *b, const char *name, const char *secret, bool given);
 void store_cmd_component_del(struct buf *b, const char *name);
 void store_cmd_effect(struct buf *b, const struct store_effect *effect);
 void store_cmd_rows_del(struct buf *b, const uint64_t *rows, size_t count);
@@ -132,8 +135,8 @@ void store_cmd_origin_end(struct buf *b, const struct origin *origin);
 void store_cmd_member_put(struct buf *b, const struct store_member *m);
 void store_cmd_member_swap(struct buf *b, const struct store_member *m);
 void store_cmd_member_del(struct buf *b, const uint8_t identity[16]);
-void store_cmd_member_boot(struct buf *b, const uint8_t identity[16],
-    uint64_t boot);
+void store_cmd_member_boot(
+    struct buf *b, const uint8_t identity[16], uint64_t boot);
 void store_cmd_raft_id_gone(struct buf *b, uint32_t raft_id);
 void store_cmd_next_raft_id(struct buf *b);
 void store_cmd_clear(struct buf *b, const uint8_t identity[16]);
@@ -157,21 +160,21 @@ void store_entry_add(struct buf *entry, const struct store_proposal *p);
 /* ---- what has been applied, for the main loop -------------------------- */
 
 struct store_event {
-	uint64_t proposer, seq;      /* as proposed */
-	uint64_t index;              /* Raft index of its entry */
-	uint8_t what;                /* enum store_command; 0 with RES_INVALID:
-	                                the rest of a malformed entry */
-	bool again;                  /* was applied earlier: result repeated */
-	int code;                    /* RES_* */
-	uint64_t id;                 /* EFFECT: of the first op that made a row
-	                                or version; NEXT_RAFT_ID; ACCOUNT_ADD:
-	                                the roster's version */
-	const char *name;            /* setting, account, component; or NULL */
+	uint64_t proposer, seq; /* as proposed */
+	uint64_t index;         /* Raft index of its entry */
+	uint8_t what;           /* enum store_command; 0 with RES_INVALID:
+				   the rest of a malformed entry */
+	bool again;             /* was applied earlier: result repeated */
+	int code;               /* RES_* */
+	uint64_t id;            /* EFFECT: of the first op that made a row
+				   or version; NEXT_RAFT_ID; ACCOUNT_ADD:
+				   the roster's version */
+	const char *name;       /* setting, account, component; or NULL */
 	const struct store_effect *effect; /* EFFECT: with row ids and versions,
-	                                      else NULL */
-	const uint64_t *rows;        /* EFFECT: row id by op (0: none; again:
-	                                of those ops that are of the same kind
-	                                as at the first time); ROWS_DEL: all */
+					      else NULL */
+	const uint64_t *rows; /* EFFECT: row id by op (0: none; again:
+				 of those ops that are of the same kind
+				 as at the first time); ROWS_DEL: all */
 	size_t row_count;
 };
 
@@ -202,8 +205,8 @@ void store_close(struct store *s);
 
 /* Queues a committed entry; one whose index is applied already is skipped.
  * Copies the bytes. Waits only while 64 MiB are queued. */
-void store_apply(struct store *s, uint64_t index, const void *entry,
-    size_t len);
+void store_apply(
+    struct store *s, uint64_t index, const void *entry, size_t len);
 
 /* The Raft index up to which state.db is applied, and synced to the disk. */
 uint64_t store_applied_index(const struct store *s);
@@ -239,7 +242,7 @@ char *store_component_secret(struct store *s, const char *name);
 typedef void (*store_name_fn)(void *arg, const char *name, const char *value);
 void store_accounts(struct store *s, store_name_fn fn, void *arg);
 void store_components(struct store *s, store_name_fn fn, void *arg); /* value:
-                                          the secret; in the order of adding */
+					  the secret; in the order of adding */
 size_t store_account_count(struct store *s);
 size_t store_row_count(struct store *s);
 
@@ -264,15 +267,15 @@ size_t store_rows(struct store *s, const char *local, uint64_t after,
     struct store_row *out, size_t max);
 
 /* Whether the frame has been applied. */
-bool store_effect_done(struct store *s, const struct origin *origin,
-    uint64_t num);
+bool store_effect_done(
+    struct store *s, const struct origin *origin, uint64_t num);
 /* The same, with the note that it was proposed with. */
-bool store_effect_note(struct store *s, const struct origin *origin,
-    uint64_t num, uint64_t *note);
+bool store_effect_note(
+    struct store *s, const struct origin *origin, uint64_t num, uint64_t *note);
 /* Whether a frame of the origin with a higher number and this note has been
  * applied. */
-bool store_effect_later(struct store *s, const struct origin *origin,
-    uint64_t num, uint64_t note);
+bool store_effect_later(
+    struct store *s, const struct origin *origin, uint64_t num, uint64_t note);
 /* Origins of which effects are kept; the caller frees *out. */
 size_t store_origins(struct store *s, struct origin **out);
 

@@ -227,8 +227,8 @@ store_rows(struct store *s, const char *local, uint64_t after,
 
 /* A query about the effects of an origin, by number. */
 static struct db_query *
-effect_query(struct store *s, const char *sql, const struct origin *origin,
-    uint64_t num)
+effect_query(
+    struct store *s, const char *sql, const struct origin *origin, uint64_t num)
 {
 	struct db_query *q = read_query(s, sql);
 
@@ -253,8 +253,8 @@ effect_note(const struct db_query *q)
 }
 
 bool
-store_effect_note(struct store *s, const struct origin *origin, uint64_t num,
-    uint64_t *note)
+store_effect_note(
+    struct store *s, const struct origin *origin, uint64_t num, uint64_t *note)
 {
 	struct db_query *q = effect_query(s,
 	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
@@ -270,8 +270,8 @@ store_effect_note(struct store *s, const struct origin *origin, uint64_t num,
 }
 
 bool
-store_effect_later(struct store *s, const struct origin *origin, uint64_t num,
-    uint64_t note)
+store_effect_later(
+    struct store *s, const struct origin *origin, uint64_t num, uint64_t note)
 {
 	struct db_query *q = effect_query(s,
 	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
