@@ -558,6 +558,7 @@ conn_accept(
 }
 
 struct conn *
+/* NOLINTNEXTLINE(readability-function-size): a callback and its argument */
 conn_connect(struct conn_loop *loop, const struct sockaddr *to, socklen_t len,
     const struct sockaddr *from, unsigned timeout_ms,
     const struct conn_ops *ops, void *arg)

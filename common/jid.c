@@ -165,6 +165,51 @@ jid_prep_domain(const char *text)
 	return NULL;
 }
 
+static bool
+is_small(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool
+local_is_prepared(const char *p, const char *end)
+{
+	for (; p < end; p++)
+		if (!is_small(*p) && *p != '.' && *p != '-' && *p != '_')
+			return false;
+	return true;
+}
+
+static bool
+domain_is_prepared(const char *p, const char *end)
+{
+	size_t label = 0;
+
+	for (; p < end; p++) {
+		if (*p == '.') {
+			if (label == 0 || p[-1] == '-')
+				return false;
+			label = 0;
+			continue;
+		}
+		if ((!is_small(*p) && (*p != '-' || label == 0)) ||
+		    ++label > DOMAIN_LABEL_MAX)
+			return false;
+	}
+	return label > 0 && end[-1] != '-';
+}
+
+static bool
+resource_is_prepared(const char *p, const char *end)
+{
+	if (p == end || end - p >= JID_PART_MAX)
+		return false;
+	for (; p < end; p++)
+		if (*p < ' ' || *p >= 0x7f)
+			return false;
+	return true;
+}
+
 /* Whether the text is prepared as it stands; the usual case, no allocation. */
 static bool
 jid_is_prepared(const char *text, size_t len, struct jid *j)
@@ -172,39 +217,16 @@ jid_is_prepared(const char *text, size_t len, struct jid *j)
 	const char *at = memchr(text, '@', len);
 	const char *slash = memchr(text, '/', len);
 	const char *domain, *end = slash != NULL ? slash : text + len;
-	size_t label = 0;
 
 	if (at != NULL && slash != NULL && at > slash)
 		at = NULL;
 	if (at == text || (size_t)(end - text) > JID_PART_MAX)
 		return false;
 	domain = at != NULL ? at + 1 : text;
-	for (const char *p = text; at != NULL && p < at; p++)
-		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
-			*p == '.' || *p == '-' || *p == '_'))
-			return false;
-	for (const char *p = domain; p < end; p++) {
-		if (*p == '.') {
-			if (label == 0 || p[-1] == '-')
-				return false;
-			label = 0;
-			continue;
-		}
-		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
-			(*p == '-' && label > 0)) ||
-		    ++label > DOMAIN_LABEL_MAX)
-			return false;
-	}
-	if (label == 0 || end[-1] == '-')
+	if (!(at == NULL || local_is_prepared(text, at)) ||
+	    !domain_is_prepared(domain, end) ||
+	    !(slash == NULL || resource_is_prepared(slash + 1, text + len)))
 		return false;
-	if (slash != NULL) {
-		if (slash + 1 == text + len ||
-		    (size_t)(text + len - slash) > JID_PART_MAX)
-			return false;
-		for (const char *p = slash + 1; p < text + len; p++)
-			if (*p < ' ' || *p >= 0x7f)
-				return false;
-	}
 	j->local = at != NULL ? (size_t)(at - text) : 0;
 	j->domain = (size_t)(domain - text);
 	j->bare = (size_t)(end - text);

@@ -316,6 +316,7 @@ tree_add_element(struct tree_parser *p)
 }
 
 static void
+/* NOLINTNEXTLINE(readability-function-size): libxml2 gives the parameters */
 tree_start(void *arg, const xmlChar *name, const xmlChar *prefix,
     const xmlChar *uri, int ns_count, const xmlChar **ns, int attr_count,
     int defaulted, const xmlChar **attrs)

@@ -377,6 +377,7 @@ encoding_is_utf8(const struct xmlstream *x)
 }
 
 static void
+/* NOLINTNEXTLINE(readability-function-size): libxml2 gives the parameters */
 on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
     const xmlChar *uri, int ns_count, const xmlChar **ns, int attr_count,
     int defaulted, const xmlChar **attrs)

@@ -505,7 +505,7 @@ explain_no_leader(const struct node *n, const struct trouble_list *troubles,
 	size_t away = 0;
 	char *line, stamp[32];
 
-	for (size_t i = 0; i < n->member_count; i++) {
+	for (size_t i = 0; n->members != NULL && i < n->member_count; i++) {
 		const struct store_member *m = &n->members[i];
 		const struct peer_trouble *t = trouble_of(troubles, m->raft_id);
 

@@ -166,7 +166,7 @@ check_enable(struct node *n, json_t *checks)
 static int
 enable(struct node *n, struct error *e)
 {
-	struct error ignored;
+	struct error ignored = { 0 };
 	bool was = conf_bool(n->conf, SET_ENABLED);
 	int rc;
 
@@ -301,7 +301,7 @@ static int
 set_listen(struct node *n, json_t *list, struct error *e)
 {
 	json_t *old = json_array(), *entry;
-	struct error ignored;
+	struct error ignored = { 0 };
 	size_t i;
 	int rc = RES_OK;
 

@@ -170,7 +170,7 @@ instance_save(const char *root, const struct instance *in, struct error *e)
 {
 	char *path = path_of(root, "instance.json");
 	char *kept = path_of(root, "instance.json.previous");
-	struct instance before;
+	struct instance before = { 0 };
 	int rc = RES_OK;
 
 	if (in->previous != 0 && access(kept, F_OK) != 0) {

@@ -230,9 +230,10 @@ propose_cb(void *arg, const void *command, size_t len)
 static uint64_t
 random_cb(void *arg)
 {
-	struct world_node *n = arg;
+	const struct world_node *n = arg;
 
-	return ++n->world->ids;
+	n->world->ids++;
+	return n->world->ids;
 }
 
 static int64_t

@@ -163,7 +163,7 @@ every_method_has_its_row(void **state)
 {
 	const char *const texts[] = { varlink_text_xmppd,
 		varlink_text_callbridge };
-	char name[96], group[48] = "";
+	char name[96], group[41] = "";
 	const char *line;
 
 	(void)state;

@@ -30,7 +30,7 @@ struct fixture {
 	bool slow;   /* deliveries are to be settled later */
 };
 
-static void
+static void __attribute__((format(printf, 3, 4)))
 add(char *list, size_t size, const char *fmt, ...)
 {
 	size_t len = strlen(list);

@@ -83,8 +83,8 @@ fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 }
 
 static int
-fsm_snapshot_async(struct raft_fsm *fsm, struct raft_buffer *bufs[],
-    unsigned *n_bufs) /* NOLINT(readability-non-const-parameter): libraft's */
+fsm_snapshot_async(
+    struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 {
 	(void)fsm;
 	(void)bufs;

@@ -153,6 +153,7 @@ login_set_presence(struct login *s, struct bytes *presence)
 	bytes_ref(presence);
 	bytes_unref(s->presence);
 	s->presence = presence;
+	/* NOLINTNEXTLINE(bugprone-narrowing-conversions): both fit */
 	s->priority = presence == NULL ? 0 : presence_priority(presence);
 }
 
