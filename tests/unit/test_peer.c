@@ -520,12 +520,17 @@ a_new_certificate_counts_for_new_handshakes(void **state)
 	struct peer_world *w = *state;
 	struct certs_spec spec = { .cn = "new" };
 	const struct certs_who *old, *fresh = certs_make(&spec);
+	const struct ssl_ctx_st *context;
 	char *both;
 
 	peer_world_join_all(w);
 	old = w->nodes[0].who;
 	peers_want(w->nodes[0].peers, 2, PEER_LINK, true);
 	peer_world_await(w, &w->nodes[0].ups[PEER_LINK], 1);
+	/* The same again is no reason to make anything anew. */
+	context = peers_tls(w->nodes[0].peers);
+	peer_world_tls(w, 0, old, old->cert_pem);
+	assert_ptr_equal(peers_tls(w->nodes[0].peers), context);
 	xasprintf(&both, "%s%s", old->cert_pem, fresh->cert_pem);
 	peer_world_tls(w, 0, fresh, both);
 	peer_world_tls(w, 1, old, both);
@@ -772,6 +777,27 @@ a_damaged_copy_is_not_taken(void **state)
 	free(s.data);
 }
 
+static void
+an_address_is_taken_from_its_port(void **state)
+{
+	static const struct {
+		const char *address, *ip;
+	} rows[] = {
+		{ "10.1.1.1:5222", "10.1.1.1" },
+		{ "[2001:db8::1]:5222", "2001:db8::1" },
+		{ "10.1.1.1", "10.1.1.1" },
+		{ "[]:1", "" },
+		{ "", "" },
+	};
+	char ip[PEER_IP_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		peer_ip(rows[i].address, ip);
+		assert_string_equal(ip, rows[i].ip);
+	}
+}
+
 /* ---- bad bytes ----------------------------------------------------------- */
 
 /* What a member with the right certificate may send, but shouldn't. */
@@ -981,6 +1007,7 @@ main(void)
 		T(a_copy_arrives_whole),
 		T(a_copy_goes_on_after_a_cut),
 		T(a_damaged_copy_is_not_taken),
+		cmocka_unit_test(an_address_is_taken_from_its_port),
 		T(malformed_bytes_end_only_their_connection),
 		T(strangers_have_limits),
 		T(who_asks_too_much_at_once_is_closed),
