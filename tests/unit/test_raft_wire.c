@@ -461,7 +461,7 @@ one_holds_the_lease(void **state)
 	assert_true(holders <= 1);
 	/* It is gone as soon as a hand-over is asked for. */
 	s = &c->servers[leader];
-	raft_node_transfer(s->rn, 0, done, c);
+	raft_node_transfer(s->rn, (leader + 1) % NODES + 1, done, c);
 	assert_false(raft_node_lease(s->rn, s->term, clock_ms()));
 }
 
