@@ -220,15 +220,25 @@ static const struct field callbridge_digest[] = {
 	{ "Digest", "digest", FIELD_TEXT },
 };
 
-static const struct field callbridge_detail[] = {
-	{ "Connected", "connected", FIELD_TEXT },
-};
-
 static void
 print_callbridge_added(FILE *out, const json_t *result)
 {
 	fputs("Success     : true\n", out);
 	PRINT_FIELDS(out, result, callbridge_fields, 12);
+}
+
+/* From which address to this server, or to which other one. */
+static void
+print_connected(FILE *out, const json_t *one)
+{
+	const char *from = text_of(one, "connected");
+	const char *server = text_of(one, "server");
+
+	fputs("Connected   : ", out);
+	if (from == NULL && server != NULL)
+		fputs("through ", out);
+	print_text(out, from != NULL ? from : server != NULL ? server : "none");
+	fputc('\n', out);
 }
 
 static void
@@ -245,7 +255,7 @@ print_callbridges(FILE *out, const json_t *result)
 		else
 			PRINT_FIELDS(out, one, callbridge_digest, 12);
 		if (detail)
-			PRINT_FIELDS(out, one, callbridge_detail, 12);
+			print_connected(out, one);
 	}
 	if (json_array_size(list) == 0)
 		fputs("no Call Bridges\n", out);

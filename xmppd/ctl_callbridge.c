@@ -200,6 +200,24 @@ find_peer(void *arg, const char *name, const char *peer, int64_t since)
 		l->peer = peer;
 }
 
+/* The member that a component is connected to; NULL: none. */
+static const char *
+find_server(const struct node *n, const char *name)
+{
+	uint32_t id = 0;
+	char *full;
+
+	if (n->domain == NULL || !node_is_member(n))
+		return NULL;
+	xasprintf(&full, "%s.%s", name, n->domain);
+	id = directory_component_node(n->directory, full);
+	free(full);
+	for (size_t i = 0; i < n->member_count; i++)
+		if (id != 0 && n->members[i].raft_id == id)
+			return n->members[i].address;
+	return NULL;
+}
+
 static void
 list_one(void *arg, const char *name, const char *secret)
 {
@@ -213,9 +231,10 @@ list_one(void *arg, const char *name, const char *secret)
 	l->peer = NULL;
 	edge_components(l->node->edge, find_peer, l);
 	json_array_append_new(l->list,
-	    json_pack("{s:s, s:s?, s:s?, s:s, s:s?}", "name", name, "domain",
-		l->node->domain, "secret", l->secrets ? secret : NULL, "digest",
-		hex, "connected", l->peer));
+	    json_pack("{s:s, s:s?, s:s?, s:s, s:s?, s:s?}", "name", name,
+		"domain", l->node->domain, "secret", l->secrets ? secret : NULL,
+		"digest", hex, "connected", l->peer, "server",
+		find_server(l->node, name)));
 }
 
 CTL_HANDLER(ctl_callbridge_list)

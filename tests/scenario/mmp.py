@@ -153,9 +153,12 @@ XMPPD = {
     {"name": p["name"], "domain": "tptac9.com", "secret": "Abc123"},
     "Callbridge.List": {"callbridges": [
         {"name": "cb1", "domain": "tptac9.com", "secret": "S1",
-         "digest": None, "connected": "10.0.0.9:1"},
+         "digest": None, "connected": "10.0.0.9:1",
+         "server": "10.0.0.1:5222"},
         {"name": "cb2", "domain": "tptac9.com", "secret": "S2",
-         "digest": None, "connected": None}]},
+         "digest": None, "connected": None, "server": None},
+        {"name": "cb3", "domain": "tptac9.com", "secret": "S3",
+         "digest": None, "connected": None, "server": "10.0.0.2:5222"}]},
     "User.List": [{"users": [{"name": "alice", "address": "alice@x"}]},
                   {"users": [{"name": "bob", "address": "bob@x"}]}],
     "Cluster.Status": STATUS,
@@ -512,6 +515,10 @@ Secret      : S1
 Callbridge  : cb2
 Domain      : tptac9.com
 Secret      : S2
+***
+Callbridge  : cb3
+Domain      : tptac9.com
+Secret      : S3
 """),
     ("xmpp callbridge list detail", 0, """\
 ***
@@ -524,6 +531,11 @@ Callbridge  : cb2
 Domain      : tptac9.com
 Secret      : S2
 Connected   : none
+***
+Callbridge  : cb3
+Domain      : tptac9.com
+Secret      : S3
+Connected   : through 10.0.0.2:5222
 """),
     ("xmpp user list", 0, "alice@x\nbob@x\n"),
     ("xmpp cluster status", 0, """\
@@ -838,7 +850,7 @@ def tab_asks_daemons_for_names(node, term):
     term.send("xmpp user passwd a\t")
     term.shows("xmpp user passwd alice ")
     term.send("\x15xmpp callbridge del cb\t")
-    term.read(b"cb1  cb2\r\n")
+    term.read(b"cb1  cb2  cb3\r\n")
     term.shows("xmpp callbridge del cb")
 
 

@@ -156,6 +156,32 @@ events_are_mirrored_in_order(void **state)
 }
 
 static void
+a_component_is_found_on_its_node(void **state)
+{
+	struct fixture *f = *state;
+	struct entry e;
+
+	add(f, 1);
+	assert_int_equal(mirror(f), 0);
+	memset(&e, 0, sizeof(e));
+	TAILQ_INIT(&e.directed);
+	e.sid = sid_of(2);
+	e.origin.node = 3;
+	e.kind = SESSION_COMPONENT;
+	e.full = (char[]){ "cb1.d" };
+	directory_bind(f->leader, &f->msg, &e);
+	assert_int_equal(mirror(f), 0);
+	assert_int_equal(directory_component_node(f->leader, "cb1.d"), 3);
+	assert_int_equal(directory_component_node(f->passive, "cb1.d"), 3);
+	assert_int_equal(directory_component_node(f->passive, "cb2.d"), 0);
+	/* A client's full JID is no component's. */
+	assert_int_equal(directory_component_node(f->passive, "u@d/1"), 0);
+	directory_end(f->leader, &f->msg, &e.sid);
+	assert_int_equal(mirror(f), 0);
+	assert_int_equal(directory_component_node(f->passive, "cb1.d"), 0);
+}
+
+static void
 event_out_of_order_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -309,6 +335,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(events_are_mirrored_in_order),
+		T(a_component_is_found_on_its_node),
 		T(event_out_of_order_is_refused),
 		T(lower_term_is_refused),
 		T(malformed_message_is_refused),

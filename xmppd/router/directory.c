@@ -263,6 +263,18 @@ directory_count(const struct directory *d)
 	return d->by_sid.count;
 }
 
+uint32_t
+directory_component_node(const struct directory *d, const char *domain)
+{
+	const struct entry *e;
+
+	TAILQ_FOREACH(e, &d->entries, next)
+		if (e->kind == SESSION_COMPONENT &&
+		    strcmp(e->full, domain) == 0)
+			return e->origin.node;
+	return 0;
+}
+
 struct entry *
 directory_find(const struct directory *d, const struct sid *sid)
 {

@@ -116,6 +116,9 @@ struct directory_state {
 
 struct directory_state directory_state(const struct directory *d);
 size_t directory_count(const struct directory *d);
+/* Which node a component is connected to: its Raft id, 0 if it isn't. */
+uint32_t directory_component_node(
+    const struct directory *d, const char *domain);
 
 /*
  * Takes a mirror message of a leader. RES_DENIED if its term is lower than
