@@ -389,7 +389,8 @@ CTL_HANDLER(ctl_cluster_join)
 	if (!varlink_unpack(call, params, "{s:s}", "member", &member) ||
 	    !in_cluster_mode(n, call))
 		return;
-	if (!conf_bool(n->conf, SET_ENABLED)) {
+	/* A member among others is told that it is one, whatever it is else. */
+	if (!conf_bool(n->conf, SET_ENABLED) && n->member_count < 2) {
 		varlink_error(call, RES_STATE,
 		    "XMPP server is not enabled: "
 		    "run 'xmpp enable' first");
@@ -553,12 +554,13 @@ explain(const struct node *n, const char *state,
 				"others"));
 	} else if (strcmp(state, "NOT CLUSTERED") == 0) {
 		json_array_append_new(advice,
-		    json_string("'xmpp cluster enable' comes first; 'help "
+		    json_string("run 'xmpp cluster enable' first; 'help "
 				"cluster' shows all steps"));
 	} else if (strcmp(state, "DISABLED") == 0) {
 		*reason = xstrdup("the XMPP server is disabled; it still is a "
 				  "member and votes");
-		json_array_append_new(advice, json_string("'xmpp enable'"));
+		json_array_append_new(
+		    advice, json_string("run 'xmpp enable' to serve again"));
 	} else if (strcmp(state, "JOINING") == 0) {
 		*reason = xstrdup("joining: catching up with the cluster");
 	}
