@@ -154,7 +154,8 @@ a_malformed_file_is_refused_by_name(void **state)
 	static const char *const rows[] = { "", "{", "[]", "{\"number\": 1}",
 		"{\"number\":0,\"identity\":\"00\",\"cluster\":\"\",\"key\":"
 		"\"\","
-		"\"raft_id\":1,\"founder\":true,\"born\":true,\"boot\":0,\"previous\":0}" };
+		"\"raft_id\":1,\"founder\":true,\"born\":true,\"boot\":0,"
+		"\"previous\":0}" };
 	char *path;
 
 	(void)state;
