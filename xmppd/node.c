@@ -460,6 +460,7 @@ node_open(struct node *n, struct error *e)
 	char *dir = instance_dir(n->daemon->root, n->instance.number);
 	int rc;
 
+	n->copying = 0;
 	n->role = RAFT_ROLE_NONE;
 	n->leader_id = 0;
 	n->term = 0;

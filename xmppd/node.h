@@ -50,6 +50,7 @@ struct node {
 	    *tls; /* clients and components; NULL: no certificate */
 	struct event *tick;
 	int64_t started;      /* unix */
+	uint32_t copying;     /* Raft id that is being sent a copy; 0: nobody */
 	bool components_open; /* 5223 is bound */
 	uint64_t drained; /* ms, when the loop ends at the latest; 0: it runs */
 	char *trouble;    /* what could not be applied; NULL: all was */

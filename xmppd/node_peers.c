@@ -30,6 +30,8 @@ struct copying {
 static void
 copying_free(struct copying *c)
 {
+	if (c->node->copying == c->to)
+		c->node->copying = 0;
 	unlink(c->path);
 	free(c->path);
 	free(c);
@@ -66,10 +68,15 @@ void
 node_wants_copy(void *arg, uint32_t id, uint64_t index)
 {
 	struct node *n = arg;
-	struct copying *c = xcalloc(1, sizeof(*c));
-	char *dir = instance_dir(n->daemon->root, n->instance.number);
+	struct copying *c;
+	char *dir;
 
 	(void)index; /* what is copied now is newer than any marker */
+	if (n->copying != 0)
+		return; /* asked again while one is on its way */
+	n->copying = id;
+	dir = instance_dir(n->daemon->root, n->instance.number);
+	c = xcalloc(1, sizeof(*c));
 	c->node = n;
 	c->to = id;
 	c->instance = n->instance.number;
