@@ -390,6 +390,16 @@ ask(struct membership *m)
 	buf_clear(&b);
 }
 
+static bool
+is_own_address(const struct node *n, const char *address)
+{
+	char *own = node_address(n, NULL);
+	bool same = str_equal(own, address);
+
+	free(own);
+	return same;
+}
+
 void
 membership_join(
     struct membership *m, const char *address, membership_done done, void *arg)
@@ -403,6 +413,12 @@ membership_join(
 		    "this node is already a member of a "
 		    "cluster: 'xmpp cluster remove' takes it "
 		    "out first");
+		return;
+	}
+	if (is_own_address(n, address)) {
+		done(arg, RES_INVALID,
+		    "that is this node: give the address of one that is in "
+		    "the cluster");
 		return;
 	}
 	if (!begin(m, MEMBERSHIP_ASKING, done, arg))
