@@ -730,8 +730,8 @@ roster_of_another_is_not_to_be_had(void **state)
 		"<iq type='set' id='1' to='" BOB "'>"
 		"<query xmlns='jabber:iq:roster'>"
 		"<item jid='x@example.org'/></query></iq>",
-		"<iq type='get' id='1' to='example.org'>"
-		"<query xmlns='jabber:iq:roster'/></iq>",
+		("<iq type='get' id='1' to='example.org'>"
+		 "<query xmlns='jabber:iq:roster'/></iq>"),
 	};
 	struct world *w = *state;
 	struct client *ann = world_join(w, 0, ANN "/a", NULL);
