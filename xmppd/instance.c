@@ -216,7 +216,8 @@ instance_has_log(const char *root, const struct instance *in)
 
 	xasprintf(&path, "%s/data-%llu/raft.db", root,
 	    (unsigned long long)in->number);
-	has = access(path, F_OK) == 0;
+	/* What can't be looked at isn't gone: to open it says why. */
+	has = access(path, F_OK) == 0 || errno != ENOENT;
 	free(path);
 	return has;
 }

@@ -172,6 +172,25 @@ a_malformed_file_is_refused_by_name(void **state)
 }
 
 static void
+a_log_that_cannot_be_looked_at_is_not_gone(void **state)
+{
+	struct instance in = { .number = 1 };
+	char *path;
+
+	(void)state;
+	assert_false(instance_has_log(root, &in));
+	/* ENOTDIR stands for all that isn't ENOENT. */
+	xasprintf(&path, "%s/data-1", root);
+	file_write(path, "x", 1, 0600);
+	assert_true(instance_has_log(root, &in));
+	unlink(path);
+	free(path);
+	path = instance_dir(root, 1);
+	assert_false(instance_has_log(root, &in));
+	free(path);
+}
+
+static void
 its_size_is_that_of_its_files(void **state)
 {
 	char *dir = instance_dir(root, 1), *path;
@@ -202,6 +221,7 @@ main(void)
 		TEST(a_join_cut_off_by_a_crash_is_undone),
 		TEST(a_join_that_is_complete_stays),
 		TEST(a_malformed_file_is_refused_by_name),
+		TEST(a_log_that_cannot_be_looked_at_is_not_gone),
 		TEST(its_size_is_that_of_its_files),
 	};
 
