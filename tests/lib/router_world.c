@@ -404,6 +404,8 @@ world_ack(struct world *w, unsigned node)
 		return false;
 	memcpy(&seq, p->data, sizeof(seq));
 	router_mirror_ack(w->nodes[n->mirrors].router, node + 1, seq, w->now);
+	if (w->grace == 0 && router_takes_links(w->nodes[n->mirrors].router))
+		w->grace = w->now;
 	free(p);
 	return true;
 }
@@ -576,7 +578,7 @@ world_login(struct world *w, unsigned node, const char *full)
 	TAILQ_INIT(&c->got);
 	TAILQ_INSERT_TAIL(&w->clients, c, next);
 	uplink_begin(c->node->uplink, &c->up,
-	    component ? SESSION_COMPONENT : SESSION_CLIENT, 500);
+	    component ? SESSION_COMPONENT : SESSION_CLIENT, w->window);
 	c->sid = c->up.sid;
 	return c;
 }
@@ -1015,8 +1017,6 @@ note_late(struct world *w)
 
 	if (leader == NULL)
 		return;
-	if (w->grace == 0 && router_takes_links(leader->router))
-		w->grace = w->now;
 	if (w->grace == 0 || w->now - w->grace < WORLD_GRACE)
 		return;
 	for (unsigned i = 0; i < w->count; i++)
@@ -1224,6 +1224,7 @@ world_new(unsigned nodes)
 	w->count = nodes;
 	w->now = 1000000;
 	w->version = "1";
+	w->window = 500;
 	w->electing = -1;
 	TAILQ_INIT(&w->clients);
 	w->log = queue_new();

@@ -83,6 +83,7 @@ struct world {
 	struct store *store;
 	struct parcel_queue *log;
 	struct client_list clients;
+	uint32_t window;       /* of each session: frames not acknowledged */
 	const char *version;   /* of the password that logins have proved */
 	struct xmlstream *xml; /* reads what clients say */
 	struct client *speaking;

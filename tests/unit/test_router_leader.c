@@ -147,6 +147,45 @@ message_whose_acceptance_was_not_heard_comes_once(void **state)
 	expect_nothing(f->bob);
 }
 
+static void
+frame_that_comes_again_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+
+	client_say(f->ann, CHAT(BOB, "m0"));
+	all_up(w, 1);
+	all_down(w, 2);
+	all_up(w, 2); /* it is done; ann's edge has not heard */
+	client_leave(f->bob);
+	world_flow(w, 1);
+	world_unlink(w, 1);
+	world_run(w);
+	assert_int_equal(uplink_unacked(w->nodes[1].uplink), 0);
+	assert_int_equal(store_row_count(w->store), 0);
+}
+
+/* A session is gone, but its window keeps its edge from saying so. */
+static void
+session_that_refuses_is_no_target(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *carl, *dora;
+
+	w->window = 2;
+	carl = world_join(w, 2, "carl@example.org/x", "<presence/>");
+	dora = world_join(w, 0, "dora@example.org/x", NULL);
+	world_unlink(w, 1);
+	world_cut(w, 0, 1);
+	for (int i = 0; i < 3; i++)
+		client_say(carl, CHAT(ANN "/x", "m1")); /* held */
+	client_leave(carl);
+	client_say(dora, CHAT("carl@example.org", "m0"));
+	assert_true(world_flow(w, 1));
+	assert_int_equal(store_row_count(w->store), 1);
+}
+
 /* Rule 1: stored, and the acknowledgement got lost. */
 static void
 message_that_was_stored_is_not_stored_again(void **state)
@@ -326,10 +365,47 @@ row_waits_for_a_held_session(void **state)
 	world_flow(w, 2);
 	client_say(more, "<presence/>");
 	world_flow(w, 2);
-	world_tick(w, 500); /* more than grace */
+	world_tick(w, WORLD_GRACE);
 	world_flow(w, 2);
 	assert_false(had(more, " id='m0'"));
 	world_run(w);
+	assert_false(had(more, " id='m0'"));
+	assert_int_equal(store_row_count(w->store), 0);
+}
+
+/* Rule 9, `grace`: and for one that had some and has ended. */
+static void
+row_waits_for_grace(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *more;
+
+	client_leave(f->ann);
+	client_say(f->bob, "<presence type='unavailable'/>");
+	world_run(w);
+	more = world_join(w, 1, "dora@example.org/x", NULL);
+	client_say(more, CHAT(BOB, "m0"));
+	world_run(w);
+	client_say(f->bob, "<presence/>");
+	all_up(w, 2);
+	while (world_mirror(w, 1) || world_ack(w, 1))
+		;
+	all_down(w, 2); /* bob has the row; its link breaks */
+	assert_true(had(f->bob, " id='m0'"));
+	world_unlink(w, 2);
+	client_leave(f->bob);
+	/* The leader is told of the end by a link that breaks again. */
+	world_link(w, 2, 0);
+	world_elect(w, 1, 1U << 0, 0);
+	world_flow(w, 2);
+	more = world_login(w, 0, BOB "/y");
+	world_flow(w, 2);
+	client_say(more, "<presence/>");
+	world_flow(w, 2);
+	assert_false(had(more, " id='m0'"));
+	world_run(w);
+	world_wait(w, 1000);
 	assert_false(had(more, " id='m0'"));
 	assert_int_equal(store_row_count(w->store), 0);
 }
@@ -448,6 +524,32 @@ change_of_a_subscription_is_told_by_the_next_leader(void **state)
 	assert_true(had(f->bob, "<presence type='unavailable' from='" ANN));
 }
 
+/* A change is pushed also to a session that is held; what follows it need not
+ * wait for that. */
+static void
+request_does_not_wait_for_pushes(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *more = world_join(w, 2, ANN "/y", NULL);
+	const char *roster =
+	    "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>";
+
+	client_say(more, roster);
+	world_run(w);
+	world_unlink(w, 2);
+	client_say(f->ann,
+	    "<iq type='set' id='s'>"
+	    "<query xmlns='jabber:iq:roster'>"
+	    "<item jid='dora@example.org'/></query></iq>");
+	client_say(f->ann, roster);
+	world_flow(w, 2);
+	assert_true(had(f->ann, "<iq type='result' id='s'"));
+	assert_true(had(f->ann, "<iq type='result' id='g'"));
+	world_run(w);
+	assert_true(had(more, "<iq type='set' id='push-"));
+}
+
 /* ---- a lost directory -------------------------------------------------- */
 
 /* Bob's node doesn't know of his session, and those who did forget it. */
@@ -484,6 +586,7 @@ session_that_no_directory_has_goes_on(void **state)
 	struct client *carl = join_unknown(w, "carl@example.org/x");
 
 	lose_directory(w);
+	client_say(f->bob, CHAT("carl@example.org/x", "m1"));
 	client_say(carl, CHAT(BOB, "m0"));
 	client_say(carl,
 	    "<iq type='get' id='i0' to='example.org'>"
@@ -492,6 +595,7 @@ session_that_no_directory_has_goes_on(void **state)
 	assert_int_equal(carl->ended, 0);
 	assert_true(had(carl, "<iq type='result' id='i0'"));
 	assert_true(had(f->bob, " id='m0'"));
+	assert_true(had(carl, " id='m1'"));
 }
 
 /* Rule 9, `hold_unknown`: nothing is bound anew, or stored, before all voters
@@ -556,18 +660,24 @@ address_of_a_dead_node_is_free_after_hold(void **state)
 	assert_int_not_equal(again->bound, 0);
 }
 
+/* Rule 5, `stale_bind`: it would have another kicked. */
 static void
 bind_that_was_left_has_no_effect(void **state)
 {
 	struct fixture *f = *state;
 	struct world *w = f->w;
-	struct client *carl = world_login(w, 0, "carl@example.org/x");
+	struct client *left = world_login(w, 0, "carl@example.org/x"), *carl;
 
 	all_up(w, 0);
-	client_leave(carl);
+	client_leave(left);
 	world_elect(w, 1, 1U << 2, 0);
+	world_flow(w, 0);
+	carl = world_login(w, 2, "carl@example.org/x");
+	world_flow(w, 0);
+	assert_int_not_equal(carl->bound, 0);
 	world_run(w);
-	assert_int_equal(router_stats(w->nodes[1].router).sessions, 2);
+	assert_int_equal(carl->ended, 0);
+	assert_int_equal(router_stats(w->nodes[1].router).sessions, 3);
 	(void)f;
 }
 
@@ -669,6 +779,25 @@ component_that_was_superseded_is_told(void **state)
 	(void)f;
 }
 
+/* Also when the newer one has gone: it was ended. */
+static void
+component_that_was_superseded_is_not_revived(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *old = world_join(w, 2, CB, NULL), *new;
+
+	world_unlink(w, 2);
+	new = world_login(w, 1, CB);
+	world_flow(w, 2);
+	client_leave(new);
+	world_flow(w, 2);
+	world_run(w);
+	assert_string_equal(old->kicked, "conflict");
+	assert_int_equal(router_stats(w->nodes[0].router).sessions, 2);
+	(void)f;
+}
+
 int
 main(void)
 {
@@ -676,6 +805,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(session_is_no_target_before_a_majority_has_it),
 		T(message_whose_acceptance_was_not_heard_comes_once),
+		T(frame_that_comes_again_is_known),
+		T(session_that_refuses_is_no_target),
 		T(message_that_was_stored_is_not_stored_again),
 		T(message_before_one_that_was_stored_is_done),
 		T(address_that_moved_waits_for_where_it_was),
@@ -684,11 +815,13 @@ main(void)
 		T(held_session_is_waited_for),
 		T(session_given_up_leaves_its_messages),
 		T(row_waits_for_a_held_session),
+		T(row_waits_for_grace),
 		T(what_one_was_told_is_named_by_whom_it_tells_of),
 		T(end_that_was_told_is_the_end),
 		T(end_goes_on_with_what_unavailable_has_begun),
 		T(directed_presence_is_taken_back_by_the_next_leader),
 		T(change_of_a_subscription_is_told_by_the_next_leader),
+		T(request_does_not_wait_for_pushes),
 		T(session_that_no_directory_has_goes_on),
 		T(address_is_perhaps_held_without_a_directory),
 		T(kick_is_repeated_after_a_relink),
@@ -698,6 +831,7 @@ main(void)
 		T(component_supersedes_a_session_that_is_silent),
 		T(component_hands_over_what_it_has_not_taken),
 		T(component_that_was_superseded_is_told),
+		T(component_that_was_superseded_is_not_revived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

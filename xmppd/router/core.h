@@ -265,10 +265,12 @@ struct router {
 	uint32_t *voters;
 	struct directory *directory;
 	uint64_t now;
-	uint64_t began; /* when it could take links; 0: not yet */
-	uint64_t base;  /* rule 8: this much must be at a majority first */
-	bool complete;  /* rule 8: the directory it began with */
-	bool settled;   /* every node has announced or is given up */
+	uint64_t began;   /* when it could take links; 0: not yet */
+	uint64_t base;    /* rule 8: this much must be at a majority first */
+	bool complete;    /* rule 8: the directory it began with */
+	bool settled;     /* every node has announced or is given up */
+	uint64_t adopted; /* the newest event of sessions that were taken at
+			     their edges' word */
 	bool grace_over;
 	uint64_t next_prune;
 
@@ -424,8 +426,8 @@ void roster_push(struct router *r, struct job *job, struct user *u,
     const char *contact, uint64_t side);
 
 /* subscribe.c */
-enum stanza_error plan_roster(struct router *r, struct job *job,
-    const struct roster_change *change, bool *wait);
+enum stanza_error plan_roster(
+    struct router *r, struct job *job, const struct roster_change *change);
 bool plan_step(struct router *r, struct job *job);
 void plan_free(struct router *r, struct job *job);
 
@@ -448,24 +450,25 @@ void reply_iq(struct router *r, struct job *job, const struct buf *payload,
 void job_deliver_bytes(struct router *r, struct job *job, struct login *target,
     const struct buf *stanza);
 
-/* What answers an IQ, a file each (iq.c has the table): 0, or what is wrong;
- * with *wait it is to be called again. */
+/* What answers an IQ, a file each (iq.c has the table): 0, or what is wrong, or
+ * IQ_WAITS: it is to be called again when the job is woken. */
+#define IQ_WAITS STANZA_ERRORS
 typedef enum stanza_error (*iq_handle_fn)(
-    struct router *r, struct job *job, const struct xml *child, bool *wait);
+    struct router *r, struct job *job, const struct xml *child);
 enum stanza_error roster_get(
-    struct router *r, struct job *job, const struct xml *query, bool *wait);
+    struct router *r, struct job *job, const struct xml *query);
 enum stanza_error roster_set(
-    struct router *r, struct job *job, const struct xml *query, bool *wait);
+    struct router *r, struct job *job, const struct xml *query);
 enum stanza_error session_set(
-    struct router *r, struct job *job, const struct xml *session, bool *wait);
+    struct router *r, struct job *job, const struct xml *session);
 enum stanza_error disco_info(
-    struct router *r, struct job *job, const struct xml *query, bool *wait);
+    struct router *r, struct job *job, const struct xml *query);
 enum stanza_error disco_items(
-    struct router *r, struct job *job, const struct xml *query, bool *wait);
+    struct router *r, struct job *job, const struct xml *query);
 enum stanza_error version_get(
-    struct router *r, struct job *job, const struct xml *query, bool *wait);
+    struct router *r, struct job *job, const struct xml *query);
 enum stanza_error ping_get(
-    struct router *r, struct job *job, const struct xml *ping, bool *wait);
+    struct router *r, struct job *job, const struct xml *ping);
 const char *iq_feature(size_t index);
 
 #endif

@@ -123,7 +123,7 @@ all_are_settled(struct router *r)
 	TAILQ_FOREACH(e, &r->edge_order, next)
 		if (!e->announced && !e->dead)
 			return false;
-	return true;
+	return mirror_has(r, r->adopted);
 }
 
 /* Rule 9: what waited to know what others have accepted can go on. */
@@ -144,9 +144,11 @@ wake_unsettled(struct router *r)
 void
 edges_check_settled(struct router *r)
 {
+	if (r->settled)
+		return;
 	for (size_t i = 0; i < r->cfg.voter_count; i++)
 		edge_get(r, r->voters[i], 0);
-	if (r->settled || !all_are_settled(r))
+	if (!all_are_settled(r))
 		return;
 	r->settled = r->grace_over = true;
 	if (!r->directory->complete) {
@@ -189,8 +191,6 @@ edges_expire(struct router *r)
 		if (!e->dead && r->now - e->heard >= limit)
 			edge_give_up(r, e);
 	edges_check_settled(r);
-	if (r->began == 0 && router_takes_links(r))
-		r->began = r->now;
 	if (r->grace_over || r->began == 0 ||
 	    r->now - r->began < r->cfg.grace_ms)
 		return;

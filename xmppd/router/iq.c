@@ -86,17 +86,15 @@ iq_handle(struct router *r, struct job *job)
 {
 	const struct iq_handler *h = handler_find(job);
 	enum stanza_error e;
-	bool wait = false;
 	struct xml *x;
 
 	if (h == NULL)
 		return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
 	x = xml_parse(job->f.payload.data, job->f.payload.len);
-	e = x == NULL || x->children == NULL
-	    ? STANZA_BAD_REQUEST
-	    : h->handle(r, job, x->children, &wait);
+	e = x == NULL || x->children == NULL ? STANZA_BAD_REQUEST
+					     : h->handle(r, job, x->children);
 	xml_free(x);
-	if (wait)
+	if (e == IQ_WAITS)
 		return false;
 	if (e != 0)
 		return bounce(r, job, e, NULL);

@@ -30,17 +30,15 @@ become_interested(struct router *r, struct job *job, struct login *s)
 }
 
 enum stanza_error
-roster_get(
-    struct router *r, struct job *job, const struct xml *query, bool *wait)
+roster_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct login *s = login_find(r, &job->f.sid);
 	struct buf b = { 0 };
 
 	if (!login_is_there(s))
 		return 0;
-	*wait = !become_interested(r, job, s);
-	if (*wait)
-		return 0;
+	if (!become_interested(r, job, s))
+		return IQ_WAITS;
 	roster_write(r, s->user, xml_attr(query, "ver"), &b);
 	reply_iq(r, job, &b, DELIVER_RESULT);
 	buf_clear(&b);
@@ -115,7 +113,7 @@ read_item(struct router *r, const struct xml *item, const struct jid *jid,
 }
 
 static enum stanza_error
-set_item(struct router *r, struct job *job, const struct xml *item, bool *wait)
+set_item(struct router *r, struct job *job, const struct xml *item)
 {
 	const char *text = xml_attr(item, "jid");
 	struct roster_change change = { 0 };
@@ -132,7 +130,7 @@ set_item(struct router *r, struct job *job, const struct xml *item, bool *wait)
 		e = STANZA_NOT_ALLOWED; /* oneself */
 	change.groups = groups.len > 0 ? buf_str(&groups) : NULL;
 	if (e == 0)
-		e = plan_roster(r, job, &change, wait);
+		e = plan_roster(r, job, &change);
 	buf_clear(&groups);
 	jid_clear(&jid);
 	return e;
@@ -140,12 +138,11 @@ set_item(struct router *r, struct job *job, const struct xml *item, bool *wait)
 
 /* RFC 6121, 2.1.5: exactly one item. */
 enum stanza_error
-roster_set(
-    struct router *r, struct job *job, const struct xml *query, bool *wait)
+roster_set(struct router *r, struct job *job, const struct xml *query)
 {
 	const struct xml *item = xml_child(query, "item", NS_ROSTER);
 
 	if (item == NULL || xml_next(item, "item", NS_ROSTER) != NULL)
 		return STANZA_BAD_REQUEST;
-	return set_item(r, job, item, wait);
+	return set_item(r, job, item);
 }

@@ -153,8 +153,9 @@ login_set_presence(struct login *s, struct bytes *presence)
 	bytes_ref(presence);
 	bytes_unref(s->presence);
 	s->presence = presence;
-	/* NOLINTNEXTLINE(bugprone-narrowing-conversions): both fit */
-	s->priority = presence == NULL ? 0 : presence_priority(presence);
+	s->priority = 0;
+	if (presence != NULL)
+		s->priority = presence_priority(presence);
 }
 
 static void
@@ -246,7 +247,8 @@ login_unknown(struct router *r, struct login *s, const struct up_session *m)
 		return;
 	}
 	s->told = true;
-	mirror_wait_add(r, &s->mirror, login_enter(r, s, m->full, m->presence));
+	r->adopted = login_enter(r, s, m->full, m->presence);
+	mirror_wait_add(r, &s->mirror, r->adopted);
 }
 
 void

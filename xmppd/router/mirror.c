@@ -61,6 +61,8 @@ majority_update(struct router *r)
 	TAILQ_FOREACH(m, &r->mirrors, next)
 		if (m->acked > r->at_majority && has_majority(r, m->acked))
 			r->at_majority = m->acked;
+	if (r->began == 0 && router_takes_links(r))
+		r->began = r->now;
 }
 
 /* Wakes those whose events are at a majority. */
@@ -76,6 +78,7 @@ mirror_run(struct router *r)
 			job_wake(r, w->job);
 		else
 			login_mirrored(r, w->session);
+		edges_check_settled(r);
 	}
 }
 

@@ -3,11 +3,9 @@
 #include "xmppd/router/core.h"
 
 enum stanza_error
-session_set(
-    struct router *r, struct job *job, const struct xml *session, bool *wait)
+session_set(struct router *r, struct job *job, const struct xml *session)
 {
 	(void)session;
-	(void)wait;
 	reply_iq(r, job, NULL, DELIVER_STANZA);
 	return 0;
 }

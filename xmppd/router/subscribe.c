@@ -632,16 +632,17 @@ plan_set(struct plan *p, const struct roster_change *change)
 	i->groups = change->groups == NULL ? NULL : xstrdup(change->groups);
 }
 
-/* Begins the change of an item. Returns what is wrong with it, or 0; with *wait
- * it is to be tried again. */
+/* Begins the change of an item. Returns what is wrong with it, or IQ_WAITS: it
+ * is to be tried again; or 0. */
 enum stanza_error
-plan_roster(struct router *r, struct job *job,
-    const struct roster_change *change, bool *wait)
+plan_roster(
+    struct router *r, struct job *job, const struct roster_change *change)
 {
 	struct plan *p = plan_new(r, job, &change->contact);
 
-	*wait = p == NULL;
-	if (*wait || plan_again(r, job))
+	if (p == NULL)
+		return IQ_WAITS;
+	if (plan_again(r, job))
 		return 0;
 	if (p->own.user == NULL)
 		return STANZA_FORBIDDEN;

@@ -14,13 +14,11 @@ add_identity(struct buf *b, const char *category, const char *type)
 }
 
 enum stanza_error
-disco_info(
-    struct router *r, struct job *job, const struct xml *query, bool *wait)
+disco_info(struct router *r, struct job *job, const struct xml *query)
 {
 	struct buf b = { 0 };
 	const char *feature;
 
-	(void)wait;
 	if (xml_attr(query, "node") != NULL)
 		return STANZA_ITEM_NOT_FOUND;
 	buf_add_str(&b, "<query xmlns='" NS_DISCO_INFO "'>");
@@ -40,13 +38,11 @@ disco_info(
 }
 
 enum stanza_error
-disco_items(
-    struct router *r, struct job *job, const struct xml *query, bool *wait)
+disco_items(struct router *r, struct job *job, const struct xml *query)
 {
 	const struct component *c;
 	struct buf b = { 0 };
 
-	(void)wait;
 	if (xml_attr(query, "node") != NULL)
 		return STANZA_ITEM_NOT_FOUND;
 	buf_add_str(&b, "<query xmlns='" NS_DISCO_ITEMS "'>");

@@ -2,13 +2,11 @@
 #include "xmppd/router/core.h"
 
 enum stanza_error
-version_get(
-    struct router *r, struct job *job, const struct xml *query, bool *wait)
+version_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct buf b = { 0 };
 
 	(void)query;
-	(void)wait;
 	buf_add_str(&b, "<query xmlns='" NS_VERSION "'><name>xmppd</name>");
 	buf_add_str(&b, "<version>");
 	xml_add_text(&b, r->version);

@@ -2,10 +2,9 @@
 #include "xmppd/router/core.h"
 
 enum stanza_error
-ping_get(struct router *r, struct job *job, const struct xml *ping, bool *wait)
+ping_get(struct router *r, struct job *job, const struct xml *ping)
 {
 	(void)ping;
-	(void)wait;
 	reply_iq(r, job, NULL, DELIVER_STANZA);
 	return 0;
 }
