@@ -536,7 +536,6 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 		leader_tick(n->lead, now);
 		membership_tick(n->membership, now);
 		reconciler_tick(n->reconciler, now);
-		service_check_leader(n, now);
 		/* 5223 goes and comes with the majority (G4). */
 		if (node_is_serving(n) != n->components_open &&
 		    service_listeners(n, &e) != RES_OK)

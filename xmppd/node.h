@@ -70,10 +70,8 @@ struct node {
 	/* What Raft says. */
 	enum raft_role role;
 	uint64_t term;
-	uint32_t leader_id;  /* 0: none is known */
-	int64_t role_since;  /* unix: leader_id is what it is */
-	uint64_t leaderless; /* ms, since when there is none; 0: there is one */
-	bool leads_anyway;   /* though disabled, since nobody else does */
+	uint32_t leader_id; /* 0: none is known */
+	int64_t role_since; /* unix: leader_id is what it is */
 	uint32_t *voters;
 	size_t voter_count;
 

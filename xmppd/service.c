@@ -20,7 +20,6 @@
 #include "xmppd/node.h"
 
 #define ADDRESSES_MAX 32
-#define LEADERLESS_MS 5000
 
 /* ---- listeners --------------------------------------------------------- */
 
@@ -192,32 +191,6 @@ service_peers(struct node *n)
 	free(dir);
 }
 
-/* A disabled member leads nobody, unless nobody else would: a cluster without
- * a leader could not even be administered. */
-static bool
-may_lead(const struct node *n)
-{
-	return conf_bool(n->conf, SET_ENABLED) || !node_is_member(n) ||
-	    n->member_count == 1 || n->leads_anyway;
-}
-
-void
-service_check_leader(struct node *n, uint64_t now)
-{
-	if (n->leader_id != 0) {
-		n->leaderless = 0;
-		if (n->leader_id != n->instance.raft_id && n->leads_anyway) {
-			n->leads_anyway = false;
-			raft_node_set_leading(n->raft, may_lead(n));
-		}
-	} else if (n->leaderless == 0) {
-		n->leaderless = now;
-	} else if (now - n->leaderless > LEADERLESS_MS && !may_lead(n)) {
-		n->leads_anyway = true;
-		raft_node_set_leading(n->raft, true);
-	}
-}
-
 static int
 apply(struct node *n, struct error *e)
 {
@@ -225,7 +198,9 @@ apply(struct node *n, struct error *e)
 
 	service_peers(n);
 	edge_set_plaintext(n->edge, conf_bool(n->conf, SET_PLAINTEXT));
-	raft_node_set_leading(n->raft, may_lead(n));
+	/* A disabled member leads nobody, unless nobody else would. */
+	raft_node_set_leading(
+	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));
 	edge_set_serving(n->edge, node_wants_service(n), "system-shutdown");
 	if (rc == RES_OK)
 		rc = service_listeners(n, e);

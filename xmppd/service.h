@@ -1,9 +1,6 @@
 #ifndef XMPPD_SERVICE_H
 #define XMPPD_SERVICE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "common/result.h"
 
 /*
@@ -21,7 +18,5 @@ void service_peers(struct node *n); /* who this node and its peers are */
 /* 5222 is bound for the cluster's protocol on a member, served or not; 5223
  * while clients are served. */
 int service_listeners(struct node *n, struct error *e);
-/* A disabled member leads if nobody else does. */
-void service_check_leader(struct node *n, uint64_t now);
 
 #endif
