@@ -1,8 +1,8 @@
 /*
  * The audit line, in the form that log servers know of the original:
  *
- *	cli: User admin from 10.1.1.9:63290 issued command < xmpp>: permission
- *	granted
+ *	cb1 cli: User admin from 10.1.1.9:63290 issued command < xmpp>:
+ *permission granted
  *
  * Secrets never are part of a command, so none is in it.
  */
@@ -31,8 +31,8 @@ append(const struct mmp *mmp, const char *text)
 	if (fd < 0)
 		return;
 	clock_stamp(clock_unix(), stamp);
-	len = xasprintf(&line, "%s local0.info cli[%ld]: %s\n", stamp,
-	    (long)getpid(), text);
+	len = xasprintf(&line, "%s local0.info %s cli[%ld]: %s\n", stamp,
+	    mmp->hostname, (long)getpid(), text);
 	/* The system's log has it as well: a full disk is no reason to refuse
 	   the command. */
 	if (write(fd, line, (size_t)len) < 0)

@@ -774,6 +774,8 @@ def commands_are_audited(node):
     node.one("no such thing")
     lines = node.read("audit.log").splitlines()[before:]
     equal(len(lines), 2)
+    expect(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ local0\.info cb1 "
+                    r"cli\[\d+\]: User ", lines[0]), lines[0])
     expect(lines[0].endswith(
         ": User root from 10.1.1.9:63290 issued command "
         "< xmpp callbridge add cb1>: permission granted"), lines[0])
