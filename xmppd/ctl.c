@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/varlink_text.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/proposer.h"
@@ -84,8 +85,30 @@ ctl_check_lines(json_t *checks, const struct pki_lines *lines)
 }
 
 void
+ctl_log(struct varlink_call *call, const char *what)
+{
+	log_info("ctl: %s: %s", varlink_call_user(call), what);
+}
+
+/* What was done is told by the last line of all that are ok. */
+static void
+log_checks(struct varlink_call *call, const json_t *checks)
+{
+	const json_t *check = NULL;
+	size_t i;
+
+	json_array_foreach(checks, i, check)
+		if (!json_is_true(json_object_get(check, "ok")))
+			return;
+	if (check != NULL)
+		ctl_log(
+		    call, json_string_value(json_object_get(check, "text")));
+}
+
+void
 ctl_reply_checks(struct varlink_call *call, json_t *checks)
 {
+	log_checks(call, checks);
 	varlink_reply(call, json_pack("{s:o}", "checks", checks));
 }
 

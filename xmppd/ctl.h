@@ -24,6 +24,8 @@ void ctl_check(json_t *checks, bool ok, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void ctl_check_lines(json_t *checks, const struct pki_lines *lines);
 void ctl_reply_checks(struct varlink_call *call, json_t *checks); /* takes */
+/* Notes down what an administrator did; before the reply. */
+void ctl_log(struct varlink_call *call, const char *what);
 /* One line: success, or a refusal. */
 void ctl_reply_done(struct varlink_call *call, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -55,6 +55,20 @@ has_domain(const struct node *n, struct varlink_call *call)
 
 /* ---- add --------------------------------------------------------------- */
 
+static void
+reply_added(const struct node *n, struct varlink_call *call, const char *name,
+    const char *secret)
+{
+	char *text;
+
+	xasprintf(&text, "Callbridge %s added", name);
+	ctl_log(call, text);
+	free(text);
+	varlink_reply(call,
+	    json_pack("{s:s, s:s, s:s}", "name", name, "domain",
+		n->domain != NULL ? n->domain : "", "secret", secret));
+}
+
 /* `data` is "name\nsecret". */
 static void
 add_applied(struct node *n, struct varlink_call *call,
@@ -69,9 +83,7 @@ add_applied(struct node *n, struct varlink_call *call,
 	else if (result->code != RES_OK)
 		ctl_not_applied(call, result->code);
 	else
-		varlink_reply(call,
-		    json_pack("{s:s, s:s, s:s}", "name", data, "domain",
-			n->domain != NULL ? n->domain : "", "secret", secret));
+		reply_added(n, call, data, secret);
 	crypto_wipe(secret, strlen(secret));
 }
 
