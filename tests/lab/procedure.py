@@ -138,9 +138,13 @@ def configure(lab, t, node):
     t.type(node, "xmpp cluster trust " + trust)
 
 
-def first_server(lab, t):
+def first_server(lab, t, early=False):
+    """`early`: enabled before the Call Bridges are added, as another published
+    form of the procedure has it."""
     node = lab.nodes[0]
     configure(lab, t, node)
+    if early:
+        t.type(node, "xmpp enable")
     for other in lab.nodes:
         out = t.type(node, "xmpp callbridge add " + other.name)
         for line in out.splitlines():
@@ -158,15 +162,19 @@ def join(lab, t, node, member):
     t.type(node, "xmpp disable")
     t.type(node, "xmpp cluster enable")
     t.type(node, "xmpp enable")
-    t.type(node, "xmpp cluster join " + member.address)
+    t.type(node, "xmpp cluster join " + member)
 
 
-def further_server(lab, t, node):
+def further_server(lab, t, node, early=False):
     configure(lab, t, node)
+    if early:
+        t.type(node, "xmpp enable")
     for other in lab.nodes:
         t.type(node, "xmpp callbridge add-secret " + other.name,
                [lab.secrets[other.name]], "(the secret of %s)" % other.name)
-    join(lab, t, node, lab.nodes[0])
+    member = lab.nodes[0]
+    join(lab, t, node,
+         "%s.%s" % (member.name, lab.domain) if early else member.address)
 
 
 # The Call Bridges
@@ -245,7 +253,7 @@ def rejoin(lab, t, node):
     machine.wait_for(lambda: outside(t, node), 20,
                      "%s hears from a member" % node.name)
     configure(lab, t, node)
-    join(lab, t, node, members[0])
+    join(lab, t, node, members[0].address)
     if "not configured" in t.ask(node, "callbridge status")[1]:
         call_bridge(lab, t, node)
     machine.wait_for(lambda: bridge_connected(t, node), 30,

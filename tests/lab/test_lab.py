@@ -870,16 +870,17 @@ async def all_start_again(w):
 
 
 def build_anew(w):
-    """all three reset, and the cluster built again from the procedure"""
+    """all three reset, and the cluster built again, as another published form
+    of the procedure has it: enabled first, joined by name"""
     for node in reversed(w.nodes):
         w.done(node.name, "xmpp reset")
     listed = w.done("cb1", "pki list")
     check(len(listed.split("\n")) > 4, "what was lost was not kept:", listed)
     w.lab.secrets.clear()
     with procedure.Terminal(w.lab, quiet=True) as t:
-        procedure.first_server(w.lab, t)
+        procedure.first_server(w.lab, t, early=True)
         for node in w.nodes[1:]:
-            procedure.further_server(w.lab, t, node)
+            procedure.further_server(w.lab, t, node, early=True)
         for node in w.nodes:
             t.type(node, "callbridge xmpp secret",
                    [w.lab.secrets[node.name]] * 2)
