@@ -522,8 +522,12 @@ explain_no_leader(const struct node *n, const struct trouble_list *troubles,
 	}
 	xasprintf(reason, "no leader, %zu of %zu nodes reachable",
 	    n->member_count - away, n->member_count);
-	if (away == 0)
+	if (2 * away < n->member_count) {
+		json_array_append_new(advice,
+		    json_string("a leader is being elected: look again in a "
+				"moment"));
 		return;
+	}
 	json_array_append_new(advice,
 	    json_string("start these servers, or mend the network between "
 			"them and this one: this server serves again by "
