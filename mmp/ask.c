@@ -34,6 +34,7 @@ static char *
 read_typed(void)
 {
 	struct buf line = { 0 };
+	char *text = NULL;
 	ssize_t n;
 
 	do {
@@ -42,12 +43,10 @@ read_typed(void)
 		line.len += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && line.len < ANSWER_MAX &&
 	    strchr("\n" CTRL_C, line.data[line.len - 1]) == NULL);
-	if (n > 0 && line.data[line.len - 1] == '\n') {
-		line.len--;
-		return buf_steal_str(&line);
-	}
+	if (n > 0 && line.data[line.len - 1] == '\n')
+		text = input_text(line.data, line.len - 1);
 	buf_wipe(&line);
-	return NULL;
+	return text;
 }
 
 /*

@@ -89,6 +89,18 @@ drop_cr(char *line)
 }
 
 char *
+input_text(const void *data, size_t len)
+{
+	char *text = xmalloc(len + 1);
+
+	memcpy(text, data, len);
+	text[len] = '\0';
+	for (size_t at = 0; (at += strlen(text + at)) < len;)
+		text[at] = '\1';
+	return text;
+}
+
+char *
 input_line(struct input *input, size_t max, bool *cut)
 {
 	const uint8_t *end;
@@ -105,7 +117,7 @@ input_line(struct input *input, size_t max, bool *cut)
 		return NULL;
 	len = end != NULL ? (size_t)(end - input->buf.data) : input->buf.len;
 	*cut = len > max;
-	line = xstrndup((char *)input->buf.data, *cut ? max : len);
+	line = input_text(input->buf.data, *cut ? max : len);
 	if (*cut) {
 		skip_line(input);
 		return line;
@@ -129,7 +141,7 @@ input_peek(struct input *input, int timeout_ms)
 	if (end == NULL && (!input->ended || input->buf.len == 0))
 		return NULL;
 	len = end != NULL ? (size_t)(end - input->buf.data) : input->buf.len;
-	line = xstrndup((char *)input->buf.data, len);
+	line = input_text(input->buf.data, len);
 	drop_cr(line);
 	return line;
 }

@@ -26,4 +26,8 @@ char *input_line(struct input *input, size_t max, bool *cut);
  */
 char *input_peek(struct input *input, int timeout_ms);
 
+/* Bytes as a text, which the caller wipes and frees. A NUL becomes a control
+ * character: nothing takes that, while a text that ends there might pass. */
+char *input_text(const void *data, size_t len);
+
 #endif

@@ -84,6 +84,19 @@ a_long_line_is_cut_and_the_next_is_whole(void **state)
 }
 
 static void
+a_nul_does_not_end_a_line(void **state)
+{
+	char *text = input_text("\0a\0\0b\0", 6);
+
+	(void)state;
+	assert_string_equal(text, "\1a\1\1b\1");
+	free(text);
+	text = input_text("", 0);
+	assert_string_equal(text, "");
+	free(text);
+}
+
+static void
 peeking_takes_nothing_and_does_not_wait(void **state)
 {
 	int more;
@@ -177,6 +190,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_come_without_their_ends),
 		cmocka_unit_test(a_long_line_is_cut_and_the_next_is_whole),
+		cmocka_unit_test(a_nul_does_not_end_a_line),
 		cmocka_unit_test(peeking_takes_nothing_and_does_not_wait),
 		cmocka_unit_test(only_yes_is_a_confirmation),
 		cmocka_unit_test(a_script_may_repeat_a_password),
