@@ -39,15 +39,15 @@ part_is_sized(const char *text)
 
 /* Stringprep into new memory; NULL if the profile forbids it. */
 static char *
-prep_profile(const char *text, const Stringprep_profile *profile)
+prep_profile(const char *text, const Stringprep_profile *profile,
+    Stringprep_profile_flags flags)
 {
 	char out[JID_PART_MAX + 1];
 
 	if (!str_is_utf8(text, strlen(text)))
 		return NULL;
 	memcpy(out, text, strlen(text) + 1);
-	if (stringprep(out, sizeof(out), STRINGPREP_NO_UNASSIGNED, profile) !=
-		STRINGPREP_OK ||
+	if (stringprep(out, sizeof(out), flags, profile) != STRINGPREP_OK ||
 	    out[0] == '\0')
 		return NULL;
 	return xstrdup(out);
@@ -61,7 +61,8 @@ jid_prep_local(const char *text)
 	if (!part_is_sized(text))
 		return NULL;
 	if (!is_ascii(text))
-		return prep_profile(text, stringprep_xmpp_nodeprep);
+		return prep_profile(
+		    text, stringprep_xmpp_nodeprep, STRINGPREP_NO_UNASSIGNED);
 	/* RFC 6122, A.5: what nodeprep prohibits in ASCII. */
 	for (const char *p = text; *p != '\0'; p++)
 		if (*p <= ' ' || *p == 0x7f || strchr("\"&'/:<>@", *p) != NULL)
@@ -77,7 +78,22 @@ jid_prep_resource(const char *text)
 	if (!part_is_sized(text))
 		return NULL;
 	if (!is_ascii(text))
-		return prep_profile(text, stringprep_xmpp_resourceprep);
+		return prep_profile(text, stringprep_xmpp_resourceprep,
+		    STRINGPREP_NO_UNASSIGNED);
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			return NULL;
+	return xstrdup(text);
+}
+
+char *
+jid_prep_password(const char *text, bool kept)
+{
+	if (!part_is_sized(text))
+		return NULL;
+	if (!is_ascii(text))
+		return prep_profile(text, stringprep_saslprep,
+		    kept ? STRINGPREP_NO_UNASSIGNED : 0);
 	for (const char *p = text; *p != '\0'; p++)
 		if (*p < ' ' || *p == 0x7f)
 			return NULL;

@@ -32,4 +32,11 @@ char *jid_prep_local(const char *text);
 char *jid_prep_domain(const char *text);
 char *jid_prep_resource(const char *text);
 
+/*
+ * What a password is kept and compared as: SASLprep (RFC 4013; RFC 5802, 2.2).
+ * One that is typed at a login may have characters that Unicode 3.2 didn't
+ * know, one that is to be kept may not. As above.
+ */
+char *jid_prep_password(const char *text, bool kept);
+
 #endif

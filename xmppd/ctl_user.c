@@ -100,7 +100,7 @@ change_begin(
 {
 	const char *typed, *password;
 	struct change *c;
-	char *name;
+	char *name, *prepared;
 
 	if (!varlink_unpack(call, params, "{s:s, s:s}", "name", &typed,
 		"password", &password))
@@ -113,8 +113,11 @@ change_begin(
 	}
 	if ((name = check_name(call, typed)) == NULL)
 		return;
-	if (password[0] == '\0' || strlen(password) > PASSWORD_MAX) {
-		varlink_error(call, RES_INVALID, "a password has 1 to %d bytes",
+	prepared = jid_prep_password(password, true);
+	if (prepared == NULL) {
+		varlink_error(call, RES_INVALID,
+		    "a password has 1 to %d bytes, no control "
+		    "characters or such that Unicode 3.2 doesn't know",
 		    PASSWORD_MAX);
 		free(name);
 		return;
@@ -123,7 +126,7 @@ change_begin(
 	c->node = n;
 	c->call = call;
 	c->name = name;
-	c->password = xstrdup(password);
+	c->password = prepared;
 	c->add = add;
 	worker_run(n->worker, derive_work, derive_done, c);
 }

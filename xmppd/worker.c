@@ -16,6 +16,7 @@
 #include <openssl/hmac.h>
 
 #include "common/crypto.h"
+#include "common/jid.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
 
@@ -189,9 +190,14 @@ void
 scram_derive_as(const char *password, const struct scram_keys *params,
     struct scram_keys *out)
 {
+	/* One that can't be prepared can't be the one that is kept. */
+	char *prepared = jid_prep_password(password, false);
+	const char *use = prepared != NULL ? prepared : password;
+
 	*out = *params;
-	derive_key(EVP_sha1(), password, &out->sha1);
-	derive_key(EVP_sha256(), password, &out->sha256);
+	derive_key(EVP_sha1(), use, &out->sha1);
+	derive_key(EVP_sha256(), use, &out->sha256);
+	crypto_wipe_free(prepared);
 }
 
 void

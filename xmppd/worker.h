@@ -17,8 +17,8 @@ void worker_free(struct worker *w); /* finishes the job it is at, drops others
 void worker_run(struct worker *w, void (*work)(void *arg),
     void (*done)(void *arg), void *arg);
 
-/* New keys for a password, with random salts and version, and
- * SCRAM_ITERATIONS. Slow: milliseconds. */
+/* New keys for a password, prepared by SASLprep, with random salts and version,
+ * and SCRAM_ITERATIONS. Slow: milliseconds. */
 void scram_derive(const char *password, struct scram_keys *out);
 /* The keys that this password has with these salts and iterations. */
 void scram_derive_as(const char *password, const struct scram_keys *params,

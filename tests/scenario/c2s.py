@@ -418,6 +418,12 @@ def test_unicode_names(server):
     stream.bind("x")
     check(stream.jid == "j\u00fcrgen@%s/x" % DOMAIN, stream.jid)
     stream.close()
+    server.call("User.Passwd", name="j\u00fcrgen", password="\u2168\u00a0\u00aa")
+    stream = Stream(server)
+    stream.secure()
+    stream.plain("j\u00fcrgen", "I\u00adX a")
+    stream.expect("</success>")
+    stream.close()
     server.call("User.Del", name="j\u00fcrgen")
 
 

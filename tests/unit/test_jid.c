@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/jid.h"
+#include "common/strutil.h"
 
 static const struct {
 	const char *in, *out; /* NULL: refused */
@@ -57,6 +58,42 @@ static const struct {
 	{ "a\x01@example.com", NULL },
 	{ "a@example.com/\x7f", NULL },
 };
+
+static void
+prepares_passwords(void **state)
+{
+	static const struct {
+		const char *in, *typed, *kept;
+	} passwords[] = {
+		{ "user", "user", "user" },
+		{ " ", " ", " " },
+		{ "USER", "USER", "USER" },
+		/* RFC 4013, 3 */
+		{ "I\xc2\xadX", "IX", "IX" },
+		{ "\xc2\xaa", "a", "a" },
+		{ "\xe2\x85\xa8", "IX", "IX" },
+		{ "\x07", NULL, NULL },
+		{ "\xd8\xa7\x31", NULL, NULL },
+		{ "a\tb", NULL, NULL },
+		{ "a\xc2\x80", NULL, NULL },
+		{ "", NULL, NULL },
+		{ "\xff", NULL, NULL },
+		/* U+0221 was assigned after Unicode 3.2. */
+		{ "\xc8\xa1", "\xc8\xa1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(passwords) / sizeof(passwords[0]); i++) {
+		char *typed = jid_prep_password(passwords[i].in, false);
+		char *kept = jid_prep_password(passwords[i].in, true);
+
+		if (!str_equal(typed, passwords[i].typed) ||
+		    !str_equal(kept, passwords[i].kept))
+			fail_msg("%zu: %s, %s", i, typed, kept);
+		free(typed);
+		free(kept);
+	}
+}
 
 static void
 prepares_each_part_by_its_profile(void **state)
@@ -145,6 +182,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prepares_each_part_by_its_profile),
+		cmocka_unit_test(prepares_passwords),
 		cmocka_unit_test(preparing_twice_changes_nothing),
 		cmocka_unit_test(gives_the_parts),
 		cmocka_unit_test(bounds_each_part),

@@ -56,6 +56,37 @@ the_same_password_has_other_keys_each_time(void **state)
 	assert_memory_not_equal(a.sha1.stored_key, again.sha1.stored_key, 20);
 }
 
+/* RFC 5802, 2.2: both sides use SASLprep; the examples of RFC 4013, 3. */
+static void
+a_password_is_prepared(void **state)
+{
+	static const char *const same[][2] = {
+		{ "IX", "I\xc2\xadX" },
+		{ "user", "user" },
+		{ "a", "\xc2\xaa" },
+		{ "IX", "\xe2\x85\xa8" },
+		{ "a b",
+		    "a\xc2\xa0"
+		    "b" },
+	};
+	struct scram_keys a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		scram_derive(same[i][0], &a);
+		scram_derive_as(same[i][1], &a, &b);
+		assert_memory_equal(&a, &b, sizeof(a));
+		scram_derive(same[i][1], &b);
+		scram_derive_as(same[i][0], &b, &a);
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+	scram_derive("user", &a);
+	scram_derive_as("USER", &a, &b);
+	assert_memory_not_equal(&a, &b, sizeof(a));
+	scram_derive_as("user\x07", &a, &b);
+	assert_memory_not_equal(&a, &b, sizeof(a));
+}
+
 struct job {
 	int worked, done;
 	struct event_base *base;
@@ -115,6 +146,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(derives_the_keys_of_rfc_7677),
 		cmocka_unit_test(the_same_password_has_other_keys_each_time),
+		cmocka_unit_test(a_password_is_prepared),
 		cmocka_unit_test(done_runs_on_the_loop_after_work),
 		cmocka_unit_test(each_job_is_done_also_at_the_end),
 	};
