@@ -1,8 +1,11 @@
 /*
  * Random schedules over the real router, edges' uplinks and store: crashes,
- * cuts, elections, logins, messages, presence, all in any order; and what must
- * be true of them whatever happens (delivery(7)). It is the model's checker
- * (tests/sim/delivery_model.py) for the real code.
+ * cuts, elections, logins, messages, presence, rosters, components, all in any
+ * order; and what must be true of them whatever happens (delivery(7)). It is
+ * the model's checker (tests/sim/delivery_model.py) for the real code.
+ *
+ * Ann and bob are each other's contacts; carl and dora subscribe and cancel as
+ * chance has it; cb1 is a component.
  *
  *   ROUTER_SEEDS=n   how many schedules
  *   ROUTER_SEED=n    this one alone; a failing one is shrunk and printed
@@ -20,16 +23,17 @@
 #include "common/xmalloc.h"
 #include "tests/lib/router_world.h"
 
-#define SEEDS 1500
+#define SEEDS 4000
 #define STEPS_MAX 400
+#define START 5 /* steps of a calm beginning */
 #define MESSAGES_MAX 400
-#define NODES 3
 
-static const char *const users[] = { "ann", "bob" };
+static const char *const users[] = { "ann", "bob", "carl", "dora" };
 static const char *const resources[] = { "x", "y", "z" };
 
-#define USERS 2
-#define RESOURCES 2 /* the third is for the end of a run */
+#define USERS 4
+#define COMPONENT USERS /* in the place of a user */
+#define RESOURCES 2     /* the third is for the end of a run */
 
 /* ---- chance ------------------------------------------------------------ */
 
@@ -69,6 +73,8 @@ enum op {
 	OP_SEND,
 	OP_PRESENCE,
 	OP_DIRECT,
+	OP_ROSTER,
+	OP_SUBSCRIBE,
 	OP_TICK,
 	OP_RESET,
 	OP_RESET_MIRROR,
@@ -85,8 +91,8 @@ enum op {
 
 static const char *const op_names[OPS] = { "up", "down", "mirror", "ack",
 	"commit", "link", "mirror-link", "login", "logout", "send", "presence",
-	"direct", "tick", "reset", "reset-mirror", "elect", "cut", "heal",
-	"crash", "restart", "depose", "run", "copy" };
+	"direct", "roster", "subscribe", "tick", "reset", "reset-mirror",
+	"elect", "cut", "heal", "crash", "restart", "depose", "run", "copy" };
 
 /* A step and its arguments: mostly a node first. */
 struct step {
@@ -118,7 +124,7 @@ struct run {
 	struct world *w;
 	struct sent messages[MESSAGES_MAX];
 	unsigned message_count;
-	unsigned statuses;
+	unsigned statuses, names;
 	char said[512]; /* the first problem; "": none */
 };
 
@@ -147,8 +153,11 @@ full_jid(unsigned user, unsigned resource)
 	static unsigned turn;
 	char *out = full[turn++ % 4];
 
-	snprintf(out, sizeof(full[0]), "%s@" WORLD_DOMAIN "/%s", users[user],
-	    resources[resource]);
+	if (user == COMPONENT)
+		snprintf(out, sizeof(full[0]), "cb1." WORLD_DOMAIN);
+	else
+		snprintf(out, sizeof(full[0]), "%s@" WORLD_DOMAIN "/%s",
+		    users[user], resources[resource]);
 	return out;
 }
 
@@ -190,15 +199,18 @@ take_login(struct run *r, const struct step *s)
 	const char *full = full_jid(s->b, s->c);
 	char text[128];
 	struct client *c;
-
 	if (!r->w->nodes[s->a].alive || world_client(r->w, s->a, full) != NULL)
 		return false;
 	c = world_login(r->w, s->a, full);
 	c->mine = xcalloc(1, sizeof(struct notes));
 	notes_of(c)->node = s->a;
 	notes_of(c)->user = s->b;
+	if (s->b == COMPONENT)
+		return true;
 	presence_text(r, c, 0, text);
-	c->greeting = xstrdup(text);
+	xasprintf(&c->greeting,
+	    "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>%s",
+	    text);
 	return true;
 }
 
@@ -242,7 +254,9 @@ take_send(struct run *r, const struct step *s)
 	m->full = s->e != 0;
 	m->iq = s->f != 0;
 	m->clock = r->w->clock;
-	if (m->full)
+	if (s->d == COMPONENT)
+		snprintf(to, sizeof(m->to), "room@cb1." WORLD_DOMAIN);
+	else if (m->full)
 		snprintf(to, sizeof(m->to), "%s", full_jid(s->d, s->e - 1U));
 	else
 		snprintf(to, sizeof(m->to), "%s@" WORLD_DOMAIN, users[s->d]);
@@ -256,6 +270,69 @@ take_send(struct run *r, const struct step *s)
 		    "</message>",
 		    to, r->message_count);
 	r->message_count++;
+	client_say(c, text);
+	return true;
+}
+
+/* Whether two of these are each other's contacts from the beginning. */
+static bool
+are_friends(unsigned a, unsigned b)
+{
+	return a == b || (a < 2 && b < 2);
+}
+
+/* d, e: to that address; f: unavailable, but not to one who is told anyway. */
+static bool
+take_direct(struct run *r, const struct step *s)
+{
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+	char text[256];
+
+	if (c == NULL || notes_of(c)->status == 0)
+		return false;
+	if (s->f && !are_friends(s->b, s->d))
+		snprintf(text, sizeof(text),
+		    "<presence to='%s' type='unavailable'/>",
+		    full_jid(s->d, s->e));
+	else
+		snprintf(text, sizeof(text),
+		    "<presence to='%s'><status>s%u</status></presence>",
+		    full_jid(s->d, s->e), notes_of(c)->status);
+	client_say(c, text);
+	return true;
+}
+
+/* d: which contact; e: remove. */
+static bool
+take_roster(struct run *r, const struct step *s)
+{
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+	char text[256];
+
+	if (c == NULL)
+		return false;
+	snprintf(text, sizeof(text),
+	    "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='n%u@" WORLD_DOMAIN "' name='v%u'%s/></query></iq>",
+	    s->d, ++r->names, s->e ? " subscription='remove'" : "");
+	client_say(c, text);
+	return true;
+}
+
+/* Carl to dora, or she to him; d: the type. */
+static bool
+take_subscribe(struct run *r, const struct step *s)
+{
+	static const char *const types[] = { "subscribe", "subscribed",
+		"unsubscribe", "unsubscribed" };
+	struct client *c = bound_client(r, s->a, s->b, s->c);
+	char text[256];
+
+	if (c == NULL || s->b < 2 || s->b == COMPONENT)
+		return false;
+	snprintf(text, sizeof(text),
+	    "<presence to='%s@" WORLD_DOMAIN "' type='%s'/>",
+	    users[s->b == 2 ? 3 : 2], types[s->d]);
 	client_say(c, text);
 	return true;
 }
@@ -316,7 +393,7 @@ take(struct run *r, const struct step *s)
 	case OP_ACK:
 		return take_arrivals(w, s);
 	case OP_RUN:
-		return world_flow(w, s->a == NODES ? -1 : s->a);
+		return world_flow(w, s->a == w->count ? -1 : s->a);
 	case OP_COPY:
 		return world_copy(w, s->a);
 	case OP_COMMIT:
@@ -333,6 +410,12 @@ take(struct run *r, const struct step *s)
 		return take_send(r, s);
 	case OP_PRESENCE:
 		return take_presence(r, s);
+	case OP_DIRECT:
+		return take_direct(r, s);
+	case OP_ROSTER:
+		return take_roster(r, s);
+	case OP_SUBSCRIBE:
+		return take_subscribe(r, s);
 	case OP_TICK:
 		return world_tick(w, 100U * s->a);
 	case OP_RESET:
@@ -340,7 +423,7 @@ take(struct run *r, const struct step *s)
 	case OP_RESET_MIRROR:
 		return world_unmirror(w, s->a);
 	case OP_ELECT:
-		return s->a != s->b && world_elect(w, s->a, 1U << s->b, s->c);
+		return world_elect(w, s->a, s->b, s->c);
 	case OP_CUT:
 		return s->a != s->b && world_cut(w, s->a, s->b);
 	case OP_HEAL:
@@ -351,7 +434,6 @@ take(struct run *r, const struct step *s)
 		return world_restart(w, s->a);
 	case OP_DEPOSE:
 		return world_depose(w, s->a);
-	case OP_DIRECT:
 	case OPS:
 		break;
 	}
@@ -363,7 +445,7 @@ take(struct run *r, const struct step *s)
 /* How a schedule is: the channels of a slow node are mostly left alone; in a
  * calm one nothing crashes, but leaders change. */
 struct mood {
-	unsigned slow; /* NODES: none */
+	unsigned slow; /* as many as there are nodes: none */
 	bool calm;
 	unsigned flow; /* of 1000 */
 };
@@ -404,15 +486,39 @@ draw_client(struct chance *chance, struct run *r, struct step *s)
 	unsigned count = 0;
 
 	TAILQ_FOREACH(c, &r->w->clients, next)
-		if (c->node != NULL && c->bound != 0 && count < 64)
+		if (c->node != NULL && c->bound != 0 && count < 64 &&
+		    (s->op == OP_LOGOUT || notes_of(c)->user != COMPONENT))
 			bound[count++] = c;
 	if (count == 0)
 		return false;
 	c = bound[chance_below(chance, count)];
 	s->a = (uint8_t)notes_of(c)->node;
 	s->b = (uint8_t)notes_of(c)->user;
-	s->c = (uint8_t)(strchr(c->full, '/')[1] - 'x');
+	s->c = 0;
+	if (notes_of(c)->user != COMPONENT)
+		s->c = (uint8_t)(strchr(c->full, '/')[1] - 'x');
 	return true;
+}
+
+/* What a client does besides sending messages. */
+static void
+draw_other(struct chance *c, struct step *s)
+{
+	unsigned kind = chance_below(c, 8);
+
+	s->op = OP_PRESENCE;
+	s->d = (uint8_t)chance_below(c, 3);
+	if (kind < 4)
+		return;
+	s->op = OP_DIRECT;
+	s->d = (uint8_t)chance_below(c, USERS);
+	s->e = (uint8_t)chance_below(c, RESOURCES);
+	s->f = chance_below(c, 3) == 0;
+	if (kind == 4)
+		return;
+	s->op = kind == 5 ? OP_ROSTER : OP_SUBSCRIBE;
+	s->d = (uint8_t)chance_below(c, kind == 5 ? 2 : 4);
+	s->e = chance_below(c, 4) == 0;
 }
 
 static void
@@ -422,14 +528,29 @@ draw_from_client(struct chance *c, struct run *r, struct step *s)
 		s->op = OP_COMMIT;
 		return;
 	}
-	s->op = chance_below(c, 4) == 0 ? OP_PRESENCE : OP_SEND;
-	if (s->op == OP_PRESENCE) {
-		s->d = (uint8_t)chance_below(c, 3);
+	if (chance_below(c, 3) == 0) {
+		draw_other(c, s);
 		return;
 	}
-	s->d = (uint8_t)chance_below(c, USERS);
+	s->op = OP_SEND;
+	s->d = (uint8_t)(chance_below(c, 3) == 0 ? chance_below(c, USERS + 1)
+						 : chance_below(c, 2));
 	s->e = (uint8_t)(chance_below(c, 2) * (1 + chance_below(c, RESOURCES)));
+	if (s->d == COMPONENT)
+		s->e = 0;
 	s->f = s->e != 0 && chance_below(c, 5) < 2;
+}
+
+/* Mostly ann and bob, so that something comes of it. */
+static void
+draw_login(struct chance *c, struct step *s)
+{
+	s->op = OP_LOGIN;
+	s->b = (uint8_t)(chance_below(c, 5) < 2 ? chance_below(c, USERS + 1)
+						: chance_below(c, 2));
+	s->c = (uint8_t)chance_below(c, RESOURCES);
+	if (s->b == COMPONENT)
+		s->c = 0;
 }
 
 /* What happens to nodes and links. The numbers are of 1000. */
@@ -443,11 +564,12 @@ draw_trouble(struct chance *c, struct run *r, const struct mood *mood,
 		s->op = chance_below(c, 2) == 0 ? OP_RESET : OP_RESET_MIRROR;
 	} else if (kind < 957 || (elect && kind < 982)) {
 		s->op = OP_ELECT;
-		s->b = (uint8_t)chance_below(c, NODES);
+		s->b = (uint8_t)(chance_below(c, 1U << r->w->count) &
+		    ~(1U << s->a));
 		s->c = (uint8_t)chance_below(c, 4);
 	} else if (kind < 967) {
 		s->op = OP_CUT;
-		s->b = (uint8_t)chance_below(c, NODES);
+		s->b = (uint8_t)chance_below(c, r->w->count);
 	} else if (kind < 977) {
 		s->op = OP_HEAL;
 	} else if (kind < 985) {
@@ -474,16 +596,17 @@ static struct step
 /* NOLINTNEXTLINE(readability-function-*): a branch a kind of step */
 draw(struct chance *c, struct run *r, const struct mood *mood)
 {
-	struct step s = { .a = (uint8_t)chance_below(c, NODES) };
+	const unsigned nodes = r->w->count;
+	struct step s = { .a = (uint8_t)chance_below(c, nodes) };
 	unsigned kind = chance_below(c, 1000);
 
 	if (s.a == mood->slow && kind < 720 && chance_below(c, 5) != 0)
-		s.a = (uint8_t)((s.a + 1 + chance_below(c, NODES - 1)) % NODES);
+		s.a = (uint8_t)((s.a + 1 + chance_below(c, nodes - 1)) % nodes);
 	if (kind < mood->flow) {
 		s.op = OP_RUN;
-		s.a = (uint8_t)(mood->slow != NODES && chance_below(c, 3) != 0
+		s.a = (uint8_t)(mood->slow != nodes && chance_below(c, 3) != 0
 			? mood->slow
-			: chance_below(c, NODES + 1));
+			: chance_below(c, nodes + 1));
 	} else if (kind < 550) {
 		if (!draw_arrival(c, r->w, mood, &s))
 			draw_link(c, r, &s);
@@ -492,13 +615,13 @@ draw(struct chance *c, struct run *r, const struct mood *mood)
 	} else if (kind < 720) {
 		draw_link(c, r, &s);
 	} else if (kind < 770) {
-		s.op = OP_LOGIN;
-		s.b = (uint8_t)chance_below(c, USERS);
-		s.c = (uint8_t)chance_below(c, RESOURCES);
+		draw_login(c, &s);
 	} else if (kind < 870) {
 		draw_from_client(c, r, &s);
 	} else if (kind < 885) {
-		s.op = draw_client(c, r, &s) ? OP_LOGOUT : OP_COMMIT;
+		s.op = OP_LOGOUT;
+		if (!draw_client(c, r, &s))
+			s.op = OP_COMMIT;
 	} else if (kind < 920) {
 		s.op = OP_TICK;
 		s.a = chance_below(c, 3) == 0 ? 2 : 10;
@@ -509,12 +632,12 @@ draw(struct chance *c, struct run *r, const struct mood *mood)
 }
 
 static struct mood
-draw_mood(struct chance *c)
+draw_mood(struct chance *c, unsigned nodes)
 {
-	struct mood mood = { NODES, chance_below(c, 3) == 0, 10 };
+	struct mood mood = { nodes, chance_below(c, 3) == 0, 10 };
 
 	if (chance_below(c, 3) == 0)
-		mood.slow = chance_below(c, NODES);
+		mood.slow = chance_below(c, nodes);
 	if (chance_below(c, 2) == 0)
 		mood.flow = 100;
 	return mood;
@@ -522,13 +645,14 @@ draw_mood(struct chance *c)
 
 /* Many schedules begin with some who are logged in already. */
 static struct step
-draw_start(struct chance *c, unsigned i)
+draw_start(struct chance *c, unsigned i, unsigned nodes)
 {
-	if (i == 3)
-		return (struct step){ .op = OP_RUN, .a = NODES };
+	if (i == START - 1)
+		return (struct step){ .op = OP_RUN, .a = (uint8_t)nodes };
 	return (struct step){ .op = OP_LOGIN,
-		.a = (uint8_t)chance_below(c, NODES),
-		.b = (uint8_t)(i % USERS),
+		.a = (uint8_t)chance_below(c, nodes),
+		.b = (uint8_t)(i % 2 == 0 ? chance_below(c, 2)
+					  : chance_below(c, USERS)),
 		.c = (uint8_t)chance_below(c, RESOURCES) };
 }
 
@@ -728,35 +852,175 @@ last_word(const struct client *c, const char *full, struct seen *last)
 	return any;
 }
 
+static bool
+is_alive(const struct run *r, const char *full)
+{
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (c->node != NULL && c->bound != 0 &&
+		    strcmp(c->full, full) == 0)
+			return true;
+	return false;
+}
+
+/* The item that a user has of another, in the store. */
+static bool
+item_get(struct run *r, unsigned user, const char *contact,
+    struct store_roster_item *item)
+{
+	struct store_roster roster;
+	bool found = false;
+
+	store_roster(r->w->store, users[user], &roster);
+	for (size_t i = 0; i < roster.count; i++)
+		if (strcmp(roster.items[i].contact, contact) == 0) {
+			*item = roster.items[i];
+			found = true;
+		}
+	store_roster_clear(&roster);
+	return found;
+}
+
+/* Whether this user is shown that one's presence, in the end. */
+static bool
+is_shown(struct run *r, unsigned to, unsigned of)
+{
+	struct store_roster_item item;
+	char contact[64];
+
+	if (are_friends(to, of))
+		return true;
+	snprintf(contact, sizeof(contact), "%s@" WORLD_DOMAIN, users[to]);
+	return item_get(r, of, contact, &item) && item.from;
+}
+
+static void
+check_word(struct run *r, const struct client *c, const char *full, bool shown)
+{
+	const struct client *other = shown_now(r, full);
+	struct seen last = { 0 };
+	bool told = last_word(c, full, &last);
+
+	if (told && last.kind == SEEN_THERE &&
+	    (shown ? other == NULL : !is_alive(r, full)))
+		say(r, "wrong last word: %s thinks %s is there", c->full, full);
+	if (!shown || other == NULL)
+		return;
+	if (!told)
+		say(r, "wrong last word: %s never heard of %s", c->full, full);
+	else if (last.kind != SEEN_THERE ||
+	    last.number != notes_of(other)->status)
+		say(r, "wrong last word: %s of %s: %s s%u, not s%u", c->full,
+		    full, last.kind == SEEN_GONE ? "gone" : "there",
+		    last.number, notes_of(other)->status);
+}
+
 static void
 check_presence(struct run *r, const struct client *c)
 {
-	const struct client *other;
-	struct seen last = { 0 };
-	const char *full;
-	bool told;
+	const struct notes *n = notes_of(c);
 
-	if (c->node == NULL || notes_of(c)->status == 0 || r->w->lost_directory)
+	if (c->node == NULL || n->status == 0 || r->w->lost_directory)
 		return;
-	for (unsigned i = 0; i < USERS * 3; i++) {
-		full = full_jid(i / 3, i % 3);
-		told = last_word(c, full, &last);
-		other = shown_now(r, full);
-		if (other == NULL && told && last.kind == SEEN_THERE)
-			say(r, "wrong last word: %s thinks %s is there",
-			    c->full, full);
-		if (other != NULL && !told)
-			say(r, "wrong last word: %s never heard of %s", c->full,
-			    full);
-		if (other != NULL && told &&
-		    (last.kind != SEEN_THERE ||
-			last.number != notes_of(other)->status))
-			say(r, "wrong last word: %s of %s: %s s%u, not s%u",
-			    c->full, full,
-			    last.kind == SEEN_GONE ? "gone" : "there",
-			    last.number, notes_of(other)->status);
+	for (unsigned i = 0; i < USERS * 3; i++)
+		check_word(
+		    r, c, full_jid(i / 3, i % 3), is_shown(r, n->user, i / 3));
+}
+
+/* ---- rosters ----------------------------------------------------------- */
+
+/* What a client knows of a contact, by the newest that it was sent: its item
+ * up to the end of the start tag, or "" for none. */
+static bool
+known_item(const struct client *c, const char *contact, char out[256])
+{
+	char mark[96];
+	const struct got *g;
+	const char *at;
+	bool asked = false;
+
+	out[0] = '\0';
+	snprintf(mark, sizeof(mark), "<item jid='%s'", contact);
+	TAILQ_FOREACH(g, &c->got, next) {
+		if (!str_starts(g->text, "<iq ") ||
+		    strstr(g->text, "jabber:iq:roster") == NULL)
+			continue;
+		at = strstr(g->text, mark);
+		if (strstr(g->text, " id='r'") != NULL) {
+			asked = true;
+			out[0] = '\0';
+		}
+		if (at != NULL)
+			snprintf(out, 256, "%.*s", (int)strcspn(at, ">"), at);
+		if (strstr(out, "'remove'") != NULL)
+			out[0] = '\0';
+	}
+	return asked;
+}
+
+/* The same, by the store. */
+static void
+stored_item(struct run *r, unsigned user, const char *contact, char out[256])
+{
+	static const char *const names[] = { "none", "to", "from", "both" };
+	struct store_roster roster;
+
+	out[0] = '\0';
+	store_roster(r->w->store, users[user], &roster);
+	for (size_t i = 0; i < roster.count; i++) {
+		const struct store_roster_item *k = &roster.items[i];
+
+		if (!k->visible || strcmp(k->contact, contact) != 0)
+			continue;
+		snprintf(out, 256, "<item jid='%s'%s%s%s subscription='%s'%s%s",
+		    contact, k->name ? " name='" : "", k->name ? k->name : "",
+		    k->name ? "'" : "", names[k->to + 2 * k->from],
+		    k->ask ? " ask='subscribe'" : "",
+		    k->approved ? " approved='true'" : "");
+	}
+	store_roster_clear(&roster);
+}
+
+/* Who has asked for the roster knows it as it is; unless one who changed it was
+ * on a node that failed before all were told. */
+static void
+check_roster(struct run *r, const struct client *c)
+{
+	static const char *const contacts[] = { "ann@" WORLD_DOMAIN,
+		"bob@" WORLD_DOMAIN, "carl@" WORLD_DOMAIN, "dora@" WORLD_DOMAIN,
+		"n0@" WORLD_DOMAIN, "n1@" WORLD_DOMAIN };
+	char known[256], stored[256];
+
+	if (c->node == NULL || notes_of(c)->user == COMPONENT ||
+	    r->w->lost_directory || is_touched(r, notes_of(c)->user) ||
+	    (notes_of(c)->user >= 2 && is_touched(r, 5 - notes_of(c)->user)))
+		return;
+	for (size_t i = 0; i < 6; i++) {
+		stored_item(r, notes_of(c)->user, contacts[i], stored);
+		if (known_item(c, contacts[i], known) &&
+		    strcmp(known, stored) != 0)
+			say(r, "wrong roster: %s knows \"%s\", not \"%s\"",
+			    c->full, known, stored);
 	}
 }
+
+/* Both sides of a subscription agree. */
+static void
+check_subscription(struct run *r)
+{
+	struct store_roster_item carl = { 0 }, dora = { 0 };
+
+	item_get(r, 2, "dora@" WORLD_DOMAIN, &carl);
+	item_get(r, 3, "carl@" WORLD_DOMAIN, &dora);
+	if (carl.to != dora.from || carl.from != dora.to ||
+	    carl.ask != dora.pending_in || carl.pending_in != dora.ask)
+		say(r, "two minds: carl %u%u%u%u, dora %u%u%u%u", carl.to,
+		    carl.from, carl.ask, carl.pending_in, dora.to, dora.from,
+		    dora.ask, dora.pending_in);
+}
+
+/* ---- messages ---------------------------------------------------------- */
 
 /* Nobody is told twice of the same end; unless those who knew of it, a
  * majority, are lost. */
@@ -818,7 +1082,7 @@ check_came(struct run *r, unsigned number, bool stored)
 	const struct sent *m = &r->messages[number];
 	const struct client *c;
 
-	if (m->full || stored)
+	if (m->full || stored || m->user == COMPONENT)
 		return;
 	TAILQ_FOREACH(c, &r->w->clients, next)
 		if (notes_of(c)->user == m->user && c->ended == 0 &&
@@ -843,9 +1107,12 @@ check_message(struct run *r, unsigned number)
 		rows += seen_count(c, SEEN_ROW, number);
 	}
 	bounced = seen_count(m->sender, SEEN_BOUNCE, number);
-	if (live + rows + bounced == 0 && !(m->iq && m->sender->ended != 0))
+	/* What only an error could be said of needs somebody to say it to. */
+	if (live + rows + bounced == 0 &&
+	    !((m->iq || m->user == COMPONENT) && m->sender->ended != 0))
 		say(r, "silence: m%u", number);
-	if (!is_touched(r, m->user) && fates(r, number) > 1)
+	if (m->user != COMPONENT && !is_touched(r, m->user) &&
+	    fates(r, number) > 1)
 		say(r, "more than one fate: m%u: live %u, rows %u, bounced %u",
 		    number, live, rows, bounced);
 	check_came(r, number, rows > 0);
@@ -862,7 +1129,7 @@ check_rest(struct run *r)
 	if (stats.jobs != 0 || stats.deliveries != 0 || stats.rows != 0)
 		say(r, "never finishes: %zu jobs, %zu deliveries, %zu rows",
 		    stats.jobs, stats.deliveries, stats.rows);
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < r->w->count; i++) {
 		const struct uplink *u = r->w->nodes[i].uplink;
 
 		if (u == NULL)
@@ -892,8 +1159,8 @@ check_addresses(struct run *r)
 		for (b = TAILQ_NEXT(a, next); b != NULL;
 		     b = TAILQ_NEXT(b, next))
 			if (a->node != NULL && b->node != NULL &&
-			    a->bound != 0 && b->bound != 0 &&
-			    strcmp(a->full, b->full) == 0)
+			    notes_of(a)->user != COMPONENT && a->bound != 0 &&
+			    b->bound != 0 && strcmp(a->full, b->full) == 0)
 				say(r, "two sessions have %s", a->full);
 }
 
@@ -909,8 +1176,10 @@ check_all(struct run *r)
 		check_twice(r, c);
 		check_order(r, c);
 		check_presence(r, c);
+		check_roster(r, c);
 		check_gone(r, c);
 	}
+	check_subscription(r);
 	for (unsigned m = 0; m < r->message_count; m++)
 		check_message(r, m);
 }
@@ -930,7 +1199,7 @@ alive_count(const struct world *w)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < NODES; i++)
+	for (unsigned i = 0; i < w->count; i++)
 		count += w->nodes[i].alive;
 	return count;
 }
@@ -938,10 +1207,15 @@ alive_count(const struct world *w)
 static void
 elect_anybody(struct world *w)
 {
-	for (unsigned a = 0; a < NODES; a++)
-		for (unsigned b = 0; b < NODES; b++)
-			if (world_leader(w) == NULL)
-				world_elect(w, a, 1U << b, 0);
+	for (unsigned a = 0; a < w->count; a++) {
+		unsigned voters = 0;
+
+		for (unsigned b = 0; b < w->count; b++)
+			if (b != a && w->nodes[b].alive)
+				voters |= 1U << b;
+		if (world_leader(w) == NULL)
+			world_elect(w, a, voters, 0);
+	}
 }
 
 /* A session for each user that takes what is stored. */
@@ -961,8 +1235,8 @@ static void
 settle(struct run *r)
 {
 	world_heal(r->w);
-	for (unsigned i = 0; i < NODES; i++)
-		if (alive_count(r->w) < 2)
+	for (unsigned i = 0; i < r->w->count; i++)
+		if (alive_count(r->w) <= r->w->count / 2)
 			world_restart(r->w, i);
 	elect_anybody(r->w);
 	for (unsigned i = 0; i < 12; i++) {
@@ -979,13 +1253,14 @@ settle(struct run *r)
 }
 
 static void
-run_begin(struct run *r)
+run_begin(struct run *r, unsigned nodes)
 {
 	memset(r, 0, sizeof(*r));
-	r->w = world_new(NODES);
+	r->w = world_new(nodes);
 	for (unsigned i = 0; i < USERS; i++)
 		world_account(r->w, users[i]);
 	world_befriend(r->w, users[0], users[1]);
+	world_component(r->w, "cb1");
 }
 
 static void
@@ -1013,13 +1288,20 @@ run_step(struct run *r, const struct step *s)
 	return taken;
 }
 
+/* Some clusters have five nodes. */
+static unsigned
+nodes_of(uint64_t seed)
+{
+	return seed % 5 == 4 ? 5 : 3;
+}
+
 /* Plays steps; leaves in `said` what was wrong, or "". */
 static void
-play(const struct step *steps, unsigned count, char said[512])
+play(uint64_t seed, const struct step *steps, unsigned count, char said[512])
 {
 	struct run r;
 
-	run_begin(&r);
+	run_begin(&r, nodes_of(seed));
 	for (unsigned i = 0; i < count; i++)
 		run_step(&r, &steps[i]);
 	run_end(&r);
@@ -1033,14 +1315,15 @@ make(uint64_t seed, struct step steps[STEPS_MAX], char said[512])
 	static const unsigned lengths[] = { 30, 60, 120, 200, 400 };
 	struct chance c = { seed * 0x2545f4914f6cdd1dULL + 1 };
 	unsigned length = lengths[chance_below(&c, 5)], count = 0;
-	unsigned start = chance_below(&c, 3) == 0 ? 0 : 4;
-	const struct mood mood = draw_mood(&c);
+	unsigned start = chance_below(&c, 3) == 0 ? 0 : START;
+	const unsigned nodes = nodes_of(seed);
+	const struct mood mood = draw_mood(&c, nodes);
 	struct run r;
 
-	run_begin(&r);
+	run_begin(&r, nodes);
 	for (unsigned i = 0; i < length; i++) {
 		steps[count] =
-		    i < start ? draw_start(&c, i) : draw(&c, &r, &mood);
+		    i < start ? draw_start(&c, i, nodes) : draw(&c, &r, &mood);
 		if (run_step(&r, &steps[count]))
 			count++;
 	}
@@ -1062,7 +1345,7 @@ is_same(const char *a, const char *b)
 
 /* Drops steps as long as it fails in the same way. */
 static unsigned
-shrink(struct step *steps, unsigned count, const char *problem)
+shrink(uint64_t seed, struct step *steps, unsigned count, const char *problem)
 {
 	struct step less[STEPS_MAX];
 	char said[512];
@@ -1072,7 +1355,7 @@ shrink(struct step *steps, unsigned count, const char *problem)
 			memcpy(less, steps, at * sizeof(*steps));
 			memcpy(less + at, steps + at + size,
 			    (count - at - size) * sizeof(*steps));
-			play(less, count - size, said);
+			play(seed, less, count - size, said);
 			if (!is_same(problem, said)) {
 				at += size;
 				continue;
@@ -1092,14 +1375,14 @@ show(uint64_t seed, struct step *steps, unsigned count, const char *problem)
 	    (unsigned long long)seed, problem, count);
 	if (getenv("ROUTER_SEED") == NULL)
 		return;
-	count = shrink(steps, count, problem);
+	count = shrink(seed, steps, count, problem);
 	for (unsigned i = 0; i < count; i++)
 		fprintf(stderr, "  %-12s %u %u %u %u %u %u\n",
 		    op_names[steps[i].op], steps[i].a, steps[i].b, steps[i].c,
 		    steps[i].d, steps[i].e, steps[i].f);
 	if (getenv("ROUTER_TRACE") != NULL)
 		log_init("router", LOG_LEVEL_DEBUG, 1);
-	play(steps, count, said);
+	play(seed, steps, count, said);
 	fprintf(stderr, "%s\n", said);
 }
 

@@ -220,6 +220,16 @@ enum job_fate {
 	FATE_BOUNCING, /* an error goes back */
 };
 
+/* Rule 6: a frame waits for earlier unfinished ones of the same session to the
+ * same bare address; and presence for earlier presence, to whomever. */
+enum lane { LANE_ADDRESS, LANE_PRESENCE, LANES };
+
+struct lane_place {
+	const char *key; /* of router.lanes, in the newest; NULL: isn't there */
+	size_t len;
+	struct job *ahead, *behind;
+};
+
 /* A frame that isn't finished. */
 struct job {
 	struct origin_state *origin;
@@ -232,13 +242,8 @@ struct job {
 	uint64_t seq;      /* event that it depends on */
 	uint64_t rival;    /* newest session that it had kicked */
 	struct plan *plan; /* of a roster change */
-	/* Rule 6: earlier and later unfinished frames of the same session to
-	 * the same bare address. */
-	struct job *ahead, *behind;
-	bool in_lane;
-	size_t lane_len;
-	const char *lane; /* key of router.lanes, in the newest of a lane */
-	uint64_t lane_id; /* a hash of it; 0: none */
+	struct lane_place lanes[LANES];
+	uint64_t lane_id; /* a hash of the first one's key; 0: none */
 	struct delivery_list deliveries;
 	size_t pending; /* not accepted yet */
 	struct delivery first;
@@ -307,7 +312,7 @@ void job_wake(struct router *r, struct job *job);
 void job_wake_all(struct router *r, struct job_list *list);
 bool job_wait(struct job *job, struct job_list *list); /* always false */
 bool job_wait_majority(struct router *r, struct job *job, uint64_t seq);
-void job_leave_lane(struct router *r, struct job *job);
+void job_leave_lane(struct router *r, struct job *job, enum lane lane);
 void job_free(struct router *r, struct job *job);
 void router_run(struct router *r);
 

@@ -102,7 +102,7 @@ iq_handle(struct router *r, struct job *job)
 		return plan_step(r, job);
 	job->stage = IQ_ANSWERED;
 	/* The answer is on its way: what follows need not wait for it. */
-	job_leave_lane(r, job);
+	job_leave_lane(r, job, LANE_ADDRESS);
 	return job->pending == 0;
 }
 

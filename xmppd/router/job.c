@@ -75,51 +75,76 @@ job_wake_all(struct router *r, struct job_list *list)
 
 /*
  * Rule 6 of delivery(7): a frame waits for every earlier unfinished frame of
- * the same session to the same bare address, and for nothing else. Those of a
- * lane are threaded; the map leads to the newest, whose key it uses. What has
- * no address (presence to all) has a lane of its own.
+ * the same session to the same bare address, and for nothing else; but presence
+ * also for earlier presence, since presence to all says something to each.
+ * Those of a lane are threaded; the map leads to the newest, whose key it uses.
  */
 static void
-lane_enter(struct router *r, struct job *job)
+lane_enter(struct router *r, struct job *job, enum lane lane)
 {
-	struct job *ahead;
+	struct lane_place *place = &job->lanes[lane];
+	struct job *ahead = map_put(&r->lanes, place->key, place->len, job);
 
-	job->in_lane = true;
-	ahead = map_put(&r->lanes, job->lane, job->lane_len, job);
 	if (ahead == NULL)
 		return;
-	job->ahead = ahead;
-	ahead->behind = job;
+	place->ahead = ahead;
+	ahead->lanes[lane].behind = job;
+}
+
+/* The newest of a lane goes. */
+static void
+lane_shorten(struct router *r, const struct lane_place *place, enum lane lane)
+{
+	const struct lane_place *newest;
+
+	if (place->ahead == NULL) {
+		map_remove(&r->lanes, place->key, place->len);
+		return;
+	}
+	newest = &place->ahead->lanes[lane];
+	map_put(&r->lanes, newest->key, newest->len, place->ahead);
+}
+
+static bool
+is_first(const struct job *job)
+{
+	return job->lanes[LANE_ADDRESS].ahead == NULL &&
+	    job->lanes[LANE_PRESENCE].ahead == NULL;
 }
 
 void
-job_leave_lane(struct router *r, struct job *job)
+job_leave_lane(struct router *r, struct job *job, enum lane lane)
 {
-	if (!job->in_lane)
+	struct lane_place *place = &job->lanes[lane];
+	struct job *behind = place->behind;
+
+	if (place->key == NULL)
 		return;
-	job->in_lane = false;
-	if (job->behind != NULL) {
-		job->behind->ahead = job->ahead;
-		if (job->ahead == NULL)
-			job_wake(r, job->behind);
-	} else if (job->ahead != NULL) {
-		map_put(&r->lanes, job->ahead->lane, job->ahead->lane_len,
-		    job->ahead);
-	} else {
-		map_remove(&r->lanes, job->lane, job->lane_len);
-	}
-	if (job->ahead != NULL)
-		job->ahead->behind = job->behind;
-	job->ahead = job->behind = NULL;
+	if (behind == NULL)
+		lane_shorten(r, place, lane);
+	else
+		behind->lanes[lane].ahead = place->ahead;
+	if (place->ahead != NULL)
+		place->ahead->lanes[lane].behind = behind;
+	memset(place, 0, sizeof(*place));
+	if (behind != NULL && is_first(behind))
+		job_wake(r, behind);
 }
 
 /* ---- life -------------------------------------------------------------- */
 
 static bool
-has_lane(const struct up_frame *f)
+is_stanza(const struct up_frame *f)
 {
 	return f->kind == FRAME_MESSAGE || f->kind == FRAME_PRESENCE ||
 	    f->kind == FRAME_IQ;
+}
+
+static bool
+says_presence(const struct up_frame *f)
+{
+	return f->kind == FRAME_PRESENCE &&
+	    (f->type == TYPE_NONE || f->type == TYPE_UNAVAILABLE);
 }
 
 /* Whether a frame holds what its kind needs. */
@@ -157,29 +182,37 @@ job_new(const void *msg, size_t len, const struct up_frame *f)
 /* FNV-1a: the same on all nodes, and a session harms only itself by finding
  * addresses that collide. Never 0. */
 static uint64_t
-lane_hash(const struct job *job)
+lane_hash(const char *key, size_t len)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
-	for (size_t i = 0; i < job->lane_len; i++)
-		hash = (hash ^ (uint8_t)job->lane[i]) * 0x100000001b3ULL;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)key[i]) * 0x100000001b3ULL;
 	return hash | 1;
 }
 
+/* The keys of its lanes: the session, and the bare address behind it. */
 static void
-job_name_lane(struct job *job, size_t len)
+job_enter_lanes(struct router *r, struct job *job, size_t len)
 {
-	char *lane = job->raw + len;
+	const struct text bare = job->to.bare;
+	char *key = job->raw + len;
+	size_t size = sizeof(job->f.sid);
 
-	memcpy(lane, &job->f.sid, sizeof(job->f.sid));
-	job->lane = lane;
-	job->lane_len = sizeof(job->f.sid);
-	if (job->to.bare.data != NULL) {
-		memcpy(
-		    lane + job->lane_len, job->to.bare.data, job->to.bare.len);
-		job->lane_len += job->to.bare.len;
+	memcpy(key, &job->f.sid, size);
+	if (says_presence(&job->f)) {
+		job->lanes[LANE_PRESENCE].key = key;
+		job->lanes[LANE_PRESENCE].len = size;
+		lane_enter(r, job, LANE_PRESENCE);
 	}
-	job->lane_id = lane_hash(job);
+	if (bare.data != NULL) {
+		memcpy(key + size, bare.data, bare.len);
+		size += bare.len;
+		job->lanes[LANE_ADDRESS].key = key;
+		job->lanes[LANE_ADDRESS].len = size;
+		lane_enter(r, job, LANE_ADDRESS);
+	}
+	job->lane_id = lane_hash(key, size);
 }
 
 void
@@ -219,7 +252,8 @@ job_finish(struct router *r, struct job *job)
 	slot->finished = true;
 	o->busy--;
 	job_ack(r, o, job->f.num);
-	job_leave_lane(r, job);
+	job_leave_lane(r, job, LANE_ADDRESS);
+	job_leave_lane(r, job, LANE_PRESENCE);
 	job_free(r, job);
 	if (o->ended && o->busy == 0)
 		origin_free(r, o);
@@ -273,10 +307,8 @@ job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
 	}
 	if (f.to.data != NULL)
 		address_read(r, job->f.to, &job->to);
-	if (has_lane(&f)) {
-		job_name_lane(job, len);
-		lane_enter(r, job);
-	}
+	if (is_stanza(&f))
+		job_enter_lanes(r, job, len);
 	if (f.kind == FRAME_BIND)
 		bind_received(r, edge, job);
 	job_wake(r, job);
@@ -294,7 +326,7 @@ sender_counts(struct router *r, struct job *job)
 {
 	struct login *s;
 
-	if (r->complete || !has_lane(&job->f))
+	if (r->complete || !is_stanza(&job->f))
 		return true;
 	s = login_find(r, &job->f.sid);
 	if (s == NULL || s->state >= SESSION_BOUND)
@@ -305,7 +337,7 @@ sender_counts(struct router *r, struct job *job)
 static void
 job_run(struct router *r, struct job *job)
 {
-	if (job->ahead != NULL || !sender_counts(r, job))
+	if (!is_first(job) || !sender_counts(r, job))
 		return;
 	job_unwait(job);
 	if (steps[job->f.kind](r, job))

@@ -151,10 +151,29 @@ bounce_or_drop(struct router *r, struct job *job, uint8_t fallback)
 	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
+/* Rule 9: a session that would not take it now, and isn't heard from, may have
+ * had it before. */
+static bool
+may_have_been_taken(const struct job *job, const struct user *u)
+{
+	const struct login *s;
+
+	if (!job->f.resent || u == NULL)
+		return false;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (login_is_there(s) && !login_is_live(s))
+			return true;
+	return false;
+}
+
 /* Nobody is there. Messages without a body aren't kept (XEP-0160, 3). */
 static bool
 to_nobody(struct router *r, struct job *job, uint8_t fallback)
 {
+	struct user *u = user_find(r, job->to.bare);
+
+	if (may_have_been_taken(job, u))
+		return job_wait(job, &u->waiting);
 	if (!address_exists(r, &job->to))
 		return bounce_or_drop(r, job, fates[job->f.type].no_account);
 	if (fallback != F_STORE)

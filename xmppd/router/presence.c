@@ -515,6 +515,8 @@ direct_deliver(struct router *r, struct job *job)
 			if (login_is_available(s))
 				direct_to(r, job, s);
 	job->stage = P_TOLD;
+	/* What follows goes through the same outboxes. */
+	job_leave_lane(r, job, LANE_PRESENCE);
 }
 
 /* Returns true if there is nothing to be done before it is delivered. */

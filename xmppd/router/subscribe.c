@@ -490,7 +490,7 @@ plan_tell(struct router *r, struct job *job)
 	if (job->f.kind != FRAME_IQ)
 		return;
 	reply_iq(r, job, NULL, DELIVER_STANZA);
-	job_leave_lane(r, job);
+	job_leave_lane(r, job, LANE_ADDRESS);
 }
 
 /* ---- the steps --------------------------------------------------------- */
