@@ -11,6 +11,9 @@ from machine import LabError
 from nodes import say
 
 
+ANSWER_TIME = 120  # seconds
+
+
 class Terminal:
     """SSH to the nodes, over one connection each while this lives."""
 
@@ -23,7 +26,11 @@ class Terminal:
     def __exit__(self, *_):
         for master in self.masters:
             master.terminate()
-            master.wait()
+            try:
+                master.wait(2)
+            except subprocess.TimeoutExpired:  # seen once in some hundred
+                master.kill()
+                master.wait()
 
     def connect(self, node):
         if machine.answers(self.lab.path("ssh-" + node.name)):
@@ -41,10 +48,14 @@ class Terminal:
 
     def ask(self, node, line, typed=""):
         """Types a line; gives (exit status, standard output, error)."""
-        done = subprocess.run(
-            ["ssh", "-F", self.lab.path("ssh_config"), node.name, "--", line],
-            input=typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True)
+        try:
+            done = subprocess.run(
+                ["ssh", "-F", self.lab.path("ssh_config"), node.name, "--",
+                 line], input=typed, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, timeout=ANSWER_TIME)
+        except subprocess.TimeoutExpired:
+            raise LabError("%s: no answer to '%s' within %d s" % (
+                node.name, line, ANSWER_TIME)) from None
         return done.returncode, done.stdout, done.stderr
 
     def type(self, node, line, typed=(), shown=""):
