@@ -37,7 +37,8 @@ class Terminal:
             return  # another one keeps a connection open already
         self.masters.append(subprocess.Popen(
             ["ssh", "-F", self.lab.path("ssh_config"), "-M", "-N", node.name],
-            stdin=subprocess.DEVNULL, start_new_session=True))
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True))
         machine.wait_for(
             lambda: machine.answers(self.lab.path("ssh-" + node.name)), 10,
             "ssh to " + node.name)
