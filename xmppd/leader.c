@@ -88,13 +88,6 @@ env_propose(void *arg, const void *command, size_t len)
 	raft_node_propose(n->raft, 0, 0, command, len, 0);
 }
 
-static uint64_t
-env_random(void *arg)
-{
-	(void)arg;
-	return crypto_random_u64();
-}
-
 static int64_t
 env_unix_time(void *arg)
 {
@@ -126,7 +119,7 @@ router_begin(struct leader *ld, bool complete)
 		.voters = n->voters,
 		.voter_count = n->voter_count };
 	struct router_env env = { n, env_down, env_mirror, env_propose,
-		env_random, env_unix_time, n->store };
+		env_unix_time, n->store };
 
 	ld->gathering = ld->fetching = false;
 	ld->links_open = false;

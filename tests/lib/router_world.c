@@ -898,7 +898,6 @@ router_start(struct world_node *n, bool complete)
 		.down = down_cb,
 		.mirror = mirror_cb,
 		.propose = propose_cb,
-		.random = random_cb,
 		.unix_time = unix_time_cb,
 		.store = n->world->store };
 

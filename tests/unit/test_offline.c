@@ -204,6 +204,45 @@ row_that_an_edge_has_is_not_handed_out_again(void **state)
 }
 
 static void
+there_is_a_limit_with_an_error(void **state)
+{
+	struct world *w = *state;
+	struct client *ann = world_join(w, 0, ANN "/a", NULL);
+
+	for (int i = 0; i < 1000; i += 100) {
+		say_many(ann, i, 100);
+		world_run(w);
+	}
+	expect_nothing(ann);
+	say_many(ann, 1000, 1);
+	world_run(w);
+	assert_non_null(strstr(client_next(ann), "<resource-constraint "));
+	assert_int_equal(store_row_count(w->store), 1000);
+}
+
+/* Those who were there before it led. */
+static void
+new_leader_hands_out_what_is_stored(void **state)
+{
+	struct world *w = *state;
+	struct client *ann = world_join(w, 1, ANN "/a", NULL);
+	struct client *bob = world_join(w, 2, BOB "/b", NULL);
+
+	say_many(ann, 0, 3);
+	world_run(w);
+	assert_int_equal(store_row_count(w->store), 3);
+	client_say(bob, "<presence/>");
+	while (world_up(w, 2) || world_mirror(w, 1) || world_ack(w, 1))
+		;
+	world_crash(w, 0);
+	world_elect(w, 1, 1U << 2, 0);
+	world_wait(w, 1000);
+	client_next(bob);
+	expect_many(bob, 0, 3, true);
+	assert_int_equal(store_row_count(w->store), 0);
+}
+
+static void
 account_that_goes_takes_them_along(void **state)
 {
 	struct world *w = *state;
@@ -233,6 +272,8 @@ main(void)
 		T(one_session_gets_them),
 		T(session_that_ends_leaves_them_to_the_next),
 		T(row_that_an_edge_has_is_not_handed_out_again),
+		T(there_is_a_limit_with_an_error),
+		T(new_leader_hands_out_what_is_stored),
 		T(account_that_goes_takes_them_along),
 	};
 

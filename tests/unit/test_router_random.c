@@ -1126,6 +1126,9 @@ check_rest(struct run *r)
 	struct origin *origins;
 	size_t count;
 
+	if (stats.users > stats.sessions)
+		say(r, "not forgotten: %zu users of %zu sessions", stats.users,
+		    stats.sessions);
 	if (stats.jobs != 0 || stats.deliveries != 0 || stats.rows != 0)
 		say(r, "never finishes: %zu jobs, %zu deliveries, %zu rows",
 		    stats.jobs, stats.deliveries, stats.rows);

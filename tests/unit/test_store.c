@@ -472,10 +472,16 @@ rows_come_oldest_first_and_in_parts(void **state)
 	struct store_op ops[] = { op_store(alice, first), op_store(bob, second),
 		op_store(alice, third) };
 	struct store_row rows[4];
+	struct buf seen = { 0 };
 
 	run_account_add(f, alice, 1);
 	run_account_add(f, bob, 1);
 	run_effect(f, 1, 1, ops, 3);
+	assert_int_equal(store_user_row_count(f->store, alice), 2);
+	assert_int_equal(store_user_row_count(f->store, "eve"), 0);
+	store_row_users(f->store, collect_cb, &seen);
+	assert_string_equal(buf_str(&seen), "alice= bob= ");
+	buf_clear(&seen);
 	assert_int_equal(store_rows(f->store, alice, 0, rows, 1), 1);
 	assert_memory_equal(rows[0].stanza.data, first, 4);
 	assert_int_equal(rows[0].time, 1700000000);

@@ -245,6 +245,9 @@ void store_components(struct store *s, store_name_fn fn, void *arg); /* value:
 					  the secret; in the order of adding */
 size_t store_account_count(struct store *s);
 size_t store_row_count(struct store *s);
+size_t store_user_row_count(struct store *s, const char *local);
+void store_row_users(struct store *s, store_name_fn fn, void *arg); /* who has
+                                          any; value: NULL */
 
 struct store_roster {
 	struct store_roster_item *items;

@@ -148,6 +148,25 @@ store_row_count(struct store *s)
 	return read_count(s, "SELECT count(*) FROM message");
 }
 
+size_t
+store_user_row_count(struct store *s, const char *local)
+{
+	struct db_query *q =
+	    read_query(s, "SELECT count(*) FROM message WHERE local = ?");
+	size_t count;
+
+	db_bind_text(q, local);
+	count = (size_t)db_only_int(q);
+	read_done(s);
+	return count;
+}
+
+void
+store_row_users(struct store *s, store_name_fn fn, void *arg)
+{
+	each_pair(s, "SELECT DISTINCT local, NULL FROM message", fn, arg);
+}
+
 static void
 read_item(struct db_query *q, struct store_roster_item *item)
 {

@@ -236,12 +236,13 @@ stream_features(const struct stream *s, const char *mechanisms, struct buf *out)
 {
 	buf_add_str(out, "<stream:features>");
 	if (s->authenticated)
-		/* RFC 6121, 2.6.1; the session is of RFC 3921, where it had to
-		 * be asked for. */
+		/* RFC 6121, 2.6.1 and 3.4; the session is of RFC 3921, where it
+		 * had to be asked for. */
 		buf_add_str(out,
 		    "<bind xmlns='" NS_BIND "'/>"
 		    "<session xmlns='" NS_SESSION "'><optional/></session>"
-		    "<ver xmlns='urn:xmpp:features:rosterver'/>");
+		    "<ver xmlns='urn:xmpp:features:rosterver'/>"
+		    "<sub xmlns='urn:xmpp:features:pre-approval'/>");
 	else if (s->secure)
 		buf_add_str(out, mechanisms);
 	else

@@ -392,6 +392,7 @@ void bind_received(struct router *r, struct edge_state *edge, struct job *job);
 void address_read(const struct router *r, struct text jid, struct address *a);
 bool address_exists(struct router *r, const struct address *a);
 struct user *user_find(struct router *r, struct text bare);
+struct user *user_find_local(struct router *r, const char *local);
 struct user *user_get(struct router *r, const struct address *a);
 void user_touch(struct router *r, struct user *u);
 void user_release(struct router *r, struct user *u);
@@ -437,7 +438,8 @@ bool plan_step(struct router *r, struct job *job);
 void plan_free(struct router *r, struct job *job);
 
 /* offline.c */
-void offline_store(struct router *r, struct job *job);
+void offline_begin(struct router *r);
+bool offline_store(struct router *r, struct job *job); /* false: too many */
 void offline_stored(struct router *r, struct user *u);
 bool offline_is_waiting(struct router *r, struct user *u);
 void offline_hand_out(struct router *r, struct user *u);

@@ -180,7 +180,9 @@ to_nobody(struct router *r, struct job *job, uint8_t fallback)
 		return bounce_or_drop(r, job, fallback);
 	if (!(job->f.flags & FRAME_HAS_BODY))
 		return bounce_or_drop(r, job, F_BOUNCE);
-	offline_store(r, job);
+	if (!offline_store(r, job))
+		return bounce(r, job, STANZA_RESOURCE_CONSTRAINT,
+		    "too many messages wait for this user");
 	return false;
 }
 

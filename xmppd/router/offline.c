@@ -19,6 +19,7 @@
 
 #define HANDING_MAX 32
 #define DELETE_MAX 256
+#define ROWS_MAX 1000 /* of a user */
 
 /* A row that is with a session, or is being deleted. */
 struct handed {
@@ -31,15 +32,19 @@ struct handed {
 
 /* ---- storing ----------------------------------------------------------- */
 
-void
+bool
 offline_store(struct router *r, struct job *job)
 {
 	struct store_op op = { .op = EFFECT_STORE };
 	struct store_effect effect = { 0 };
 	struct buf b = { 0 };
 
-	job->fate = FATE_STORING;
 	op.user = text_dup(job->to.local);
+	if (store_user_row_count(r->env.store, op.user) >= ROWS_MAX) {
+		free(op.user);
+		return false;
+	}
+	job->fate = FATE_STORING;
 	op.time = r->env.unix_time(r->env.arg);
 	buf_add(&op.stanza, job->f.payload.data, job->f.payload.len);
 	effect.origin = job->origin->id;
@@ -53,6 +58,7 @@ offline_store(struct router *r, struct job *job)
 	buf_clear(&b);
 	buf_clear(&op.stanza);
 	free(op.user);
+	return true;
 }
 
 /* A row of this user was added. */
@@ -61,6 +67,29 @@ offline_stored(struct router *r, struct user *u)
 {
 	u->rows = ROWS_SOME;
 	user_touch(r, u);
+}
+
+static void
+begin_cb(void *arg, const char *local, const char *value)
+{
+	struct router *r = arg;
+	struct user *u = user_find_local(r, local);
+
+	(void)value;
+	if (u != NULL)
+		u->rows = ROWS_SOME;
+}
+
+/* What a new leader has to know of all who are there, at once. */
+void
+offline_begin(struct router *r)
+{
+	struct user *u;
+	size_t at = 0;
+
+	while ((u = map_next(&r->users, &at)) != NULL)
+		u->rows = ROWS_NONE;
+	store_row_users(r->env.store, begin_cb, r);
 }
 
 /* ---- deleting ---------------------------------------------------------- */

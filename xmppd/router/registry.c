@@ -68,6 +68,18 @@ user_find(struct router *r, struct text bare)
 }
 
 struct user *
+user_find_local(struct router *r, const char *local)
+{
+	struct user *u;
+	char *bare;
+
+	xasprintf(&bare, "%s@%s", local, r->domain);
+	u = user_find(r, text_of(bare));
+	free(bare);
+	return u;
+}
+
+struct user *
 user_get(struct router *r, const struct address *a)
 {
 	struct text bare = a->kind == ADDRESS_USER ? a->bare : a->domain;

@@ -128,13 +128,10 @@ static void
 op_applied(struct router *r, const struct store_op *op, uint64_t row)
 {
 	struct user *u;
-	char *bare;
 
 	if (op->op == EFFECT_DONE)
 		return;
-	xasprintf(&bare, "%s@%s", op->user, r->domain);
-	u = user_find(r, text_of(bare));
-	free(bare);
+	u = user_find_local(r, op->user);
 	if (u == NULL)
 		return;
 	if (op->op == EFFECT_STORE && row != 0)

@@ -47,6 +47,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->base = dir->seq;
 	TAILQ_FOREACH(e, &dir->entries, next)
 		login_adopt(r, e);
+	offline_begin(r);
 	router_set_voters(r, cfg->voters, cfg->voter_count, now);
 	return r;
 }
@@ -158,23 +159,11 @@ effect_applied(struct router *r, const struct store_event *event)
 	job_wake(r, slot->job);
 }
 
-static struct user *
-account_user(struct router *r, const char *local)
-{
-	struct user *u;
-	char *bare;
-
-	xasprintf(&bare, "%s@%s", local, r->domain);
-	u = user_find(r, text_of(bare));
-	free(bare);
-	return u;
-}
-
 /* What is cached may be of an older account of that name. */
 static void
 account_added(struct router *r, const char *local)
 {
-	struct user *u = account_user(r, local);
+	struct user *u = user_find_local(r, local);
 
 	if (u == NULL)
 		return;
@@ -187,7 +176,7 @@ account_added(struct router *r, const char *local)
 static void
 account_deleted(struct router *r, const char *local)
 {
-	struct user *u = account_user(r, local);
+	struct user *u = user_find_local(r, local);
 	struct login *s;
 
 	if (u == NULL)

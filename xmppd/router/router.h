@@ -29,7 +29,6 @@ struct router_env {
 	/* Puts a command through the log under this term. It comes back as
 	 * router_applied(), or never if the term ends. */
 	void (*propose)(void *arg, const void *command, size_t len);
-	uint64_t (*random)(void *arg);
 	int64_t (*unix_time)(void *arg);
 	struct store *store; /* for reads */
 };
