@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/crypto.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/control.h"
