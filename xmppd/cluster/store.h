@@ -247,7 +247,7 @@ size_t store_account_count(struct store *s);
 size_t store_row_count(struct store *s);
 size_t store_user_row_count(struct store *s, const char *local);
 void store_row_users(struct store *s, store_name_fn fn, void *arg); /* who has
-                                          any; value: NULL */
+					  any; value: NULL */
 
 struct store_roster {
 	struct store_roster_item *items;
