@@ -116,8 +116,8 @@ change_begin(
 	prepared = jid_prep_password(password, true);
 	if (prepared == NULL) {
 		varlink_error(call, RES_INVALID,
-		    "a password has 1 to %d bytes, no control "
-		    "characters or such that Unicode 3.2 doesn't know",
+		    "a password has 1 to %d bytes, without control "
+		    "characters and those newer than Unicode 3.2",
 		    PASSWORD_MAX);
 		free(name);
 		return;
