@@ -277,6 +277,8 @@ resent_message_waits_for_all_or_for_grace(void **state)
 	world_flow(w, 1);
 	world_elect(w, 1, 1U << 0, 0);
 	world_flow(w, 2);
+	world_tick(w, WORLD_GRACE / 2);
+	world_flow(w, 2);
 	assert_int_equal(store_row_count(w->store), 0);
 	world_run(w);
 	world_wait(w, 1000);
@@ -498,6 +500,48 @@ directed_presence_is_taken_back_by_the_next_leader(void **state)
 	world_elect(w, 1, 1U << 0, 0);
 	world_wait(w, WORLD_HOLD + WORLD_MARGIN + 200);
 	assert_true(had(carl, " from='" BOB "/x' type='unavailable'"));
+}
+
+/* Presence to dora waits behind a message that she can't take yet; what is said
+ * to all after it must not overtake it. */
+static void
+presence_to_one_and_to_all_keeps_its_order(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *dora =
+	    world_join(w, 2, "dora@example.org/x", "<presence/>");
+
+	world_unlink(w, 2);
+	client_say(f->ann, CHAT("dora@example.org/x", "m0"));
+	client_say(f->ann, "<presence to='dora@example.org/x'/>");
+	client_say(f->ann, "<presence type='unavailable'/>");
+	world_flow(w, 2);
+	world_run(w);
+	assert_message(dora, "m0");
+	expect(dora, "<presence from='" ANN "/x' to='dora@example.org/x'/>");
+	expect(dora,
+	    "<presence to='dora@example.org/x' from='" ANN "/x' "
+	    "type='unavailable'/>");
+}
+
+/* One of two had it, and neither is there when the other is given up. */
+static void
+message_that_one_has_taken_is_done(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *dora = world_join(w, 0, "dora@example.org/x", NULL);
+
+	world_join(w, 1, BOB "/y", "<presence/>");
+	world_crash(w, 1);
+	client_say(dora, CHAT(BOB, "m0"));
+	world_run(w);
+	assert_true(had(f->bob, " id='m0'"));
+	client_leave(f->bob);
+	world_wait(w, WORLD_HOLD + WORLD_MARGIN + 200);
+	assert_int_equal(store_row_count(w->store), 0);
+	expect_nothing(dora);
 }
 
 /* ---- rosters ----------------------------------------------------------- */
@@ -820,6 +864,8 @@ main(void)
 		T(end_that_was_told_is_the_end),
 		T(end_goes_on_with_what_unavailable_has_begun),
 		T(directed_presence_is_taken_back_by_the_next_leader),
+		T(presence_to_one_and_to_all_keeps_its_order),
+		T(message_that_one_has_taken_is_done),
 		T(change_of_a_subscription_is_told_by_the_next_leader),
 		T(request_does_not_wait_for_pushes),
 		T(session_that_no_directory_has_goes_on),

@@ -78,17 +78,6 @@ was_accepted(const struct job *job, const struct login *s)
 	return report_has(job, &id);
 }
 
-static bool
-is_target(const struct job *job, const struct login *s)
-{
-	const struct delivery *d;
-
-	TAILQ_FOREACH(d, &job->deliveries, of_owner)
-		if (sid_equal(&d->id.sid, &s->sid))
-			return true;
-	return false;
-}
-
 static void
 deliver_to(struct router *r, struct job *job, struct login *s)
 {
@@ -115,7 +104,7 @@ static void
 survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
 {
 	v->there++;
-	if (is_target(job, s) || was_accepted(job, s))
+	if (was_accepted(job, s))
 		return;
 	if (job->f.kind == FRAME_MESSAGE && offline_is_waiting(r, s->user))
 		v->waiting = true;
@@ -198,8 +187,8 @@ to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
 				survey_one(r, job, s, &v);
 	if (v.there > 0)
 		return survey_settle(job, u, &v);
-	if (report_any(job) || !TAILQ_EMPTY(&job->deliveries))
-		return job->pending == 0;
+	if (report_any(job))
+		return true;
 	return to_nobody(r, job, fallback);
 }
 
@@ -214,7 +203,7 @@ to_user(struct router *r, struct job *job)
 	if (job->to.resource.data == NULL)
 		return to_bare(r, job, u, fates[job->f.type].bare);
 	exact = user_session(u, job->to.full);
-	if (exact != NULL && TAILQ_EMPTY(&job->deliveries))
+	if (exact != NULL)
 		return to_exact(r, job, exact);
 	if (fates[job->f.type].like_bare)
 		return to_bare(r, job, u, fates[job->f.type].full);
