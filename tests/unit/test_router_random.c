@@ -1394,7 +1394,9 @@ any_schedule_keeps_the_promises(void **state)
 {
 	const char *one = getenv("ROUTER_SEED"), *many = getenv("ROUTER_SEEDS");
 	uint64_t first = one == NULL ? 0 : strtoull(one, NULL, 10);
-	uint64_t count = many == NULL ? SEEDS : strtoull(many, NULL, 10);
+	/* Sanitized, everything takes several times as long. */
+	uint64_t usual = getenv("MMP_SANITIZED") == NULL ? SEEDS : SEEDS / 10;
+	uint64_t count = many == NULL ? usual : strtoull(many, NULL, 10);
 	struct step steps[STEPS_MAX];
 	char said[512];
 	unsigned failed = 0, made;
