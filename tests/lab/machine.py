@@ -106,6 +106,21 @@ def send(process, number):
             pass
 
 
+def running_in(folder, programs):
+    """Processes of these programs that were told to work in a folder."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name) as line:
+                args = line.read().split("\0")
+        except OSError:
+            continue
+        if os.path.basename(args[0]) in programs and any(
+                arg.startswith(folder + "/") for arg in args[1:]):
+            found.append([int(name), started_at(int(name))])
+    return found
+
+
 def with_descendants(processes):
     """Also what they started: an sshd's open sessions, say."""
     parents = {}

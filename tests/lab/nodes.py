@@ -129,8 +129,11 @@ class Lab:
                      if self.pid(node, p)], signal.SIGKILL)
 
     def end_all(self):
-        machine.end(machine.with_descendants(
-            [p for p in self.processes.values() if machine.alive(p)]))
+        # Also what was started since and not noted, by a lab cut short.
+        known = [p for p in self.processes.values() if machine.alive(p)]
+        known += [p for p in machine.running_in(self.dir, DAEMONS)
+                  if p not in known]
+        machine.end(machine.with_descendants(known))
         if self.made_run_sshd:
             try:
                 os.rmdir("/run/sshd")

@@ -509,7 +509,6 @@ async def contacts_see_who_died(w):
 def call_bridges_move(w):
     """Call Bridges whose server died are logged in elsewhere within a second"""
     victim = w.node(w.leader())
-    w.lab.load()  # others have started what runs
     xmppd = w.lab.process(victim, "xmppd")
     start = time.monotonic()
     machine.end([xmppd], 9)
@@ -920,6 +919,7 @@ def interrupted(*_):
 def run_case(w, case):
     """Gives None, or what went wrong."""
     try:
+        w.lab.load()  # other lab commands have changed what runs
         done = case(w)
         if inspect.isawaitable(done):
             asyncio.run(done)
