@@ -336,36 +336,51 @@ set_listen(struct node *n, json_t *list, struct error *e)
 	return rc;
 }
 
+static int
+add_listen(struct node *n, json_t *list, const char *typed, struct error *e)
+{
+	int rc = typed == NULL ? error_set(e, RES_INVALID, "not an interface")
+			       : check_listen(n, typed, e);
+	char *text = xstrdup(typed != NULL ? typed : "");
+	json_t *before;
+	size_t i;
+
+	str_lower(text);
+	json_array_foreach(list, i, before) {
+		if (rc == RES_OK && str_equal(json_string_value(before), text))
+			rc = error_set(e, RES_INVALID,
+			    "interface %s is given twice", text);
+	}
+	json_array_append_new(list, json_string(text));
+	free(text);
+	return rc;
+}
+
 CTL_HANDLER(ctl_xmpp_listen)
 {
 	struct node *n = ctx;
-	json_t *list = json_object_get(params, "interface"), *entry;
+	json_t *typed = json_object_get(params, "interface"), *entry;
+	json_t *list = json_array();
 	struct error e;
+	int rc = RES_OK;
 	size_t i;
 
-	if (!json_is_array(list) || json_array_size(list) == 0) {
-		list = NULL;
-		if (conf_bool(n->conf, SET_ENABLED)) {
-			varlink_error(call, RES_STATE,
-			    "XMPP server is enabled, run 'xmpp disable' first");
-			return;
-		}
+	json_array_foreach(typed, i, entry) {
+		if (rc == RES_OK)
+			rc = add_listen(n, list, json_string_value(entry), &e);
 	}
-	json_array_foreach(list, i, entry) {
-		if (!json_is_string(entry) ||
-		    check_listen(n, json_string_value(entry), &e) != RES_OK) {
-			if (!json_is_string(entry))
-				error_set(&e, RES_INVALID, "not an interface");
-			varlink_error_from(call, &e);
-			return;
-		}
-	}
-	if (set_listen(n, list, &e) != RES_OK)
+	if (json_array_size(list) == 0 && conf_bool(n->conf, SET_ENABLED))
+		rc = error_set(&e, RES_STATE,
+		    "XMPP server is enabled, run 'xmpp disable' first");
+	if (rc == RES_OK)
+		rc = set_listen(n, list, &e);
+	if (rc != RES_OK)
 		varlink_error_from(call, &e);
-	else if (list == NULL)
+	else if (json_array_size(list) == 0)
 		ctl_reply_done(call, "Listening nowhere");
 	else
 		ctl_reply_done(call, "Listen interfaces set");
+	json_decref(list);
 }
 
 /* Ends all sessions and opens anew, with the files as they are now. */

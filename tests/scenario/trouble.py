@@ -259,6 +259,17 @@ def broken_interfaces_are_told_and_waited_for(node):
 
 # ---- ports ----------------------------------------------------------------
 
+def interfaces_are_checked_before_they_are_set(node):
+    before = node.shown()
+    node.refused("xmpp listen %s %s" % (node.listen, node.listen.upper()),
+                 "interface %s is given twice" % node.listen)
+    node.refused("xmpp listen %s b" % node.listen, "there is no interface b")
+    node.refused("xmpp listen none", "run 'xmpp disable' first")
+    check(node.shown() == before, "changed")
+    node.done("xmpp listen " + node.listen.upper())
+    check(node.shown() == before, "not as it is written everywhere")
+
+
 def a_port_in_use_is_named_with_its_holder(node):
     node.done("xmpp disable")
     before = node.shown()
@@ -469,6 +480,7 @@ TESTS = (
     a_second_daemon_is_refused, garbage_ends_its_own_connection_only,
     malformed_settings_are_named, secrets_of_settings_are_not_told,
     broken_interfaces_are_told_and_waited_for,
+    interfaces_are_checked_before_they_are_set,
     a_port_in_use_is_named_with_its_holder,
     a_port_in_use_at_the_start_is_waited_for,
     a_full_disk_changes_no_setting,
