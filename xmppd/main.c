@@ -8,9 +8,17 @@
 #include "xmppd/node.h"
 
 static void
+drained_cb(void *arg)
+{
+	daemon_quit(arg);
+}
+
+static void
 on_stop(void *arg)
 {
-	node_drain(arg);
+	struct node *n = arg;
+
+	node_drain(n, drained_cb, n->daemon);
 }
 
 /* -n: whether the settings make sense. */

@@ -9,6 +9,8 @@
  *   (On the member that was asked: admission.c.)
  * Remove: MEMBER_DEL -> the reconciler takes the voter out -> CONTROL_REMOVED
  *   to the removed node, which starts a new life.
+ *   A node that goes by its own will first ends its sessions, so that contacts
+ *   hear of it at once: afterwards it has no link to say it on.
  */
 #include "xmppd/membership.h"
 
@@ -32,16 +34,20 @@
 #define ASK_MS 5000    /* for the answer to a join */
 #define JOIN_MS 30000  /* until a voter */
 #define LEAVE_MS 10000 /* until the cluster has let this node go */
+#define NO_MAJORITY                                                            \
+	"no leader: a majority of the servers has to be reachable to take "    \
+	"one out"
 #define REFUSED_MS                                                             \
 	1000 /* without a leader, and refused: no member any more              \
 	      */
 
 enum membership_state {
 	MEMBERSHIP_IDLE,
-	MEMBERSHIP_ASKING,  /* the join was sent */
-	MEMBERSHIP_JOINING, /* the new instance catches up */
-	MEMBERSHIP_LEAVING, /* this node's row is being deleted, or is */
-	MEMBERSHIP_WORKING, /* another command of the store is under way */
+	MEMBERSHIP_ASKING,   /* the join was sent */
+	MEMBERSHIP_JOINING,  /* the new instance catches up */
+	MEMBERSHIP_DRAINING, /* before LEAVING: sessions are being ended */
+	MEMBERSHIP_LEAVING,  /* this node's row is being deleted, or is */
+	MEMBERSHIP_WORKING,  /* another command of the store is under way */
 };
 
 struct membership {
@@ -50,7 +56,7 @@ struct membership {
 	uint64_t since; /* ms */
 	membership_done done;
 	void *arg;
-	bool reset;     /* LEAVING: for a reset, which always succeeds */
+	bool reset; /* DRAINING, LEAVING: for a reset, which always succeeds */
 	bool unreached; /* LEAVING: the cluster doesn't know of it */
 
 	/* A life ends in a tick only: never inside a callback of what ends with
@@ -71,6 +77,7 @@ static const char *const state_texts[] = {
 	[MEMBERSHIP_IDLE] = NULL,
 	[MEMBERSHIP_ASKING] = "asking to join",
 	[MEMBERSHIP_JOINING] = "joining: catching up with the cluster",
+	[MEMBERSHIP_DRAINING] = "leaving the cluster",
 	[MEMBERSHIP_LEAVING] = "leaving the cluster",
 	[MEMBERSHIP_WORKING] = "changing the list of members",
 };
@@ -107,6 +114,7 @@ finish(struct membership *m, int code, const char *fmt, ...)
 	m->reset = m->retried = m->leave_now = m->unreached = false;
 	free(m->via);
 	m->via = NULL;
+	node_undrain(m->node);
 	log_info("membership: %s", text);
 	if (done != NULL)
 		done(m->arg, code, text);
@@ -464,12 +472,37 @@ row_deleted_cb(void *arg, const struct proposer_result *result)
 	    result->code == RES_NOT_FOUND)
 		return;
 	if (!m->reset) {
-		finish(m, result->code,
-		    "no leader: a majority of the servers "
-		    "has to be reachable to take one out");
+		finish(m, result->code, NO_MAJORITY);
 		return;
 	}
 	m->unreached = m->leave_now = true;
+}
+
+/* The sessions have ended, as far as the router could be told. */
+static void
+drained_cb(void *arg)
+{
+	struct membership *m = arg;
+	struct buf command = { 0 };
+
+	if (m->state != MEMBERSHIP_DRAINING)
+		return; /* taken out by another meanwhile */
+	set_state(m, MEMBERSHIP_LEAVING);
+	store_cmd_member_del(&command, m->node->instance.identity);
+	submit(m, &command, row_deleted_cb);
+}
+
+static void
+leave(struct membership *m)
+{
+	struct node *n = m->node;
+
+	/* Without a leader nobody could be told; and where the process ends,
+	 * that drains already. */
+	if (n->leader_id == 0 || n->draining)
+		drained_cb(m);
+	else
+		node_drain(n, drained_cb, m);
 }
 
 static void
@@ -481,10 +514,8 @@ removed_cb(void *arg, const struct proposer_result *result)
 
 	if (result->code != RES_OK) {
 		finish(m, result->code,
-		    result->code == RES_NOT_FOUND
-			? "not a member"
-			: "no leader: a majority of the servers has to be "
-			  "reachable to take one out");
+		    result->code == RES_NOT_FOUND ? "not a member"
+						  : NO_MAJORITY);
 		return;
 	}
 	if (!sole) {
@@ -520,6 +551,15 @@ find_member(const struct node *n, const char *name)
 	return found;
 }
 
+static void
+remove_self(struct membership *m, membership_done done, void *arg)
+{
+	if (m->node->leader_id == 0)
+		done(arg, RES_NO_LEADER, NO_MAJORITY);
+	else if (begin(m, MEMBERSHIP_DRAINING, done, arg))
+		leave(m);
+}
+
 void
 membership_remove(
     struct membership *m, const char *member, membership_done done, void *arg)
@@ -528,7 +568,6 @@ membership_remove(
 	const struct store_member *row =
 	    member == NULL ? node_self(n) : find_member(n, member);
 	struct buf command = { 0 };
-	bool self;
 
 	if (node_self(n) == NULL) {
 		done(arg, RES_STATE, "this node is not a member of a cluster");
@@ -544,12 +583,14 @@ membership_remove(
 		done(arg, e.code, e.text);
 		return;
 	}
-	self = row == node_self(n) && n->member_count > 1;
-	if (!begin(
-		m, self ? MEMBERSHIP_LEAVING : MEMBERSHIP_WORKING, done, arg))
+	if (row == node_self(n) && n->member_count > 1) {
+		remove_self(m, done, arg);
+		return;
+	}
+	if (!begin(m, MEMBERSHIP_WORKING, done, arg))
 		return;
 	store_cmd_member_del(&command, row->identity);
-	submit(m, &command, self ? row_deleted_cb : removed_cb);
+	submit(m, &command, removed_cb);
 }
 
 void
@@ -557,17 +598,15 @@ membership_reset(struct membership *m, membership_done done, void *arg)
 {
 	struct node *n = m->node;
 	bool member = node_is_member(n) && n->member_count > 1;
-	struct buf command = { 0 };
 
-	if (!begin(m, MEMBERSHIP_LEAVING, done, arg))
+	if (!begin(m, member ? MEMBERSHIP_DRAINING : MEMBERSHIP_LEAVING, done,
+		arg))
 		return;
 	m->reset = true;
-	if (!member) {
+	if (member)
+		leave(m);
+	else
 		m->leave_now = true;
-		return;
-	}
-	store_cmd_member_del(&command, n->instance.identity);
-	submit(m, &command, row_deleted_cb);
 }
 
 /* The cluster didn't say in time that this node is out. */
@@ -599,7 +638,8 @@ request_removed(
 
 	peers_answer(n->peers, token, &ok, 1);
 	if (!mine ||
-	    (m->state != MEMBERSHIP_IDLE && m->state != MEMBERSHIP_LEAVING))
+	    (m->state != MEMBERSHIP_IDLE && m->state != MEMBERSHIP_DRAINING &&
+		m->state != MEMBERSHIP_LEAVING))
 		return;
 	log_info("membership: the cluster has removed this server");
 	set_state(m, MEMBERSHIP_LEAVING);
@@ -638,7 +678,8 @@ bool
 membership_is_settled(const struct membership *m)
 {
 	return m->state != MEMBERSHIP_JOINING &&
-	    m->state != MEMBERSHIP_LEAVING && m->node->instance.previous == 0;
+	    m->state != MEMBERSHIP_DRAINING && m->state != MEMBERSHIP_LEAVING &&
+	    m->node->instance.previous == 0;
 }
 
 static void

@@ -103,8 +103,9 @@ node_is_member(const struct node *n)
 bool
 node_wants_service(const struct node *n)
 {
-	return conf_bool(n->conf, SET_ENABLED) && n->domain != NULL &&
-	    n->tls != NULL && conf_count(n->conf, SET_LISTEN) > 0 &&
+	return conf_bool(n->conf, SET_ENABLED) && !n->draining &&
+	    n->domain != NULL && n->tls != NULL &&
+	    conf_count(n->conf, SET_LISTEN) > 0 &&
 	    (!conf_bool(n->conf, SET_CLUSTERED) || node_is_member(n));
 }
 
@@ -523,6 +524,19 @@ node_close(struct node *n, unsigned handover_ms)
 /* ---- the process's life ------------------------------------------------ */
 
 static void
+drained_tick(struct node *n, uint64_t now)
+{
+	void (*done)(void *arg) = n->on_drained;
+
+	if (done == NULL ||
+	    (now < n->drained && n->edge != NULL &&
+		edge_stats(n->edge).unacked > 0))
+		return;
+	n->on_drained = NULL;
+	done(n->on_drained_arg);
+}
+
+static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval tv = { 0, NODE_TICK_MS * 1000 };
@@ -546,21 +560,28 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 			node_apply(n, NULL);
 		}
 	}
-	if (n->drained != 0 &&
-	    (now >= n->drained || edge_stats(n->edge).unacked == 0))
-		daemon_quit(n->daemon);
+	drained_tick(n, now);
 	event_add(n->tick, &tv);
 }
 
 void
-node_drain(struct node *n)
+node_drain(struct node *n, void (*done)(void *arg), void *arg)
 {
-	if (n->edge == NULL) {
-		daemon_quit(n->daemon);
-		return;
-	}
-	edge_set_serving(n->edge, false, "system-shutdown");
+	n->draining = true;
 	n->drained = clock_ms() + DRAIN_MS;
+	n->on_drained = done;
+	n->on_drained_arg = arg;
+	if (n->edge != NULL)
+		edge_set_serving(n->edge, false, "system-shutdown");
+}
+
+void
+node_undrain(struct node *n)
+{
+	if (!n->draining || n->daemon->stopping)
+		return;
+	n->draining = false;
+	node_apply(n, NULL);
 }
 
 /*

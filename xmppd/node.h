@@ -52,9 +52,12 @@ struct node {
 	int64_t started;      /* unix */
 	uint32_t copying;     /* Raft id that is being sent a copy; 0: nobody */
 	bool components_open; /* 5223 is bound */
-	uint64_t drained; /* ms, when the loop ends at the latest; 0: it runs */
-	char *trouble;    /* what could not be applied; NULL: all was */
-	uint64_t tried;   /* ms: applied again last, because of that */
+	bool draining;        /* sessions have been ended, none are taken */
+	uint64_t drained; /* ms: `on_drained` is called then at the latest */
+	void (*on_drained)(void *arg); /* NULL: nobody waits */
+	void *on_drained_arg;
+	char *trouble;  /* what could not be applied; NULL: all was */
+	uint64_t tried; /* ms: applied again last, because of that */
 
 	/* The instance: these live and die together (node_open, node_close). */
 	struct instance instance;
@@ -89,9 +92,13 @@ struct node {
 int node_start(struct node *n, struct daemon *d, struct error *e);
 void node_stop(struct node *n);
 
-/* Ends the sessions, then the loop: when the router knows of all of them, or
- * after a second. */
-void node_drain(struct node *n);
+/*
+ * Ends the sessions, before this node goes: `done` is called from the loop when
+ * the router knows that all of them have ended, or after a second. Nobody is
+ * served from then on until node_undrain().
+ */
+void node_drain(struct node *n, void (*done)(void *arg), void *arg);
+void node_undrain(struct node *n);
 
 /* Begins and ends the life of an instance (also for joins and resets). */
 int node_open(struct node *n, struct error *e);

@@ -479,16 +479,21 @@ async def leadership_is_handed_over(w):
     w.done(leader, "xmpp enable")
 
 
+async def alice_watches_bob(w, at):
+    """Both of them, logged in on two nodes; alice has bob's presence."""
+    alice = await Client(w, "alice", at[0]).login()
+    bob = await Client(w, "bob", at[1]).login()
+    alice.send_presence_subscription(pto=bob.boundjid.bare)
+    await until(lambda: (bob.boundjid.full, "available") in alice.presence,
+                10 * SLOW, "bob's presence")
+    return alice, bob
+
+
 async def contacts_see_who_died(w):
     """a contact on a killed node goes offline, once; later messages are kept"""
     leader = w.leader()
     victim, third = w.others(leader)
-    alice = await Client(w, "alice", leader).login()
-    bob = await Client(w, "bob", victim).login()
-    alice.send_presence_subscription(pto=bob.boundjid.bare)
-    await until(lambda: any(p[0].startswith("bob@") and p[1] == "available"
-                            for p in alice.presence), 10 * SLOW,
-                "bob's presence")
+    alice, bob = await alice_watches_bob(w, (leader, victim))
     await asyncio.get_running_loop().run_in_executor(None, w.kill, victim)
 
     def gone():
@@ -504,6 +509,42 @@ async def contacts_see_who_died(w):
     await again.logout()
     bob.abort()
     w.start(victim)
+
+
+async def contacts_see_who_leaves(w, name, command):
+    """Takes out a node with a client on it, whose contact is told at once."""
+    alice, bob = await alice_watches_bob(w, (w.others(name)[0], name))
+    seen = []
+    alice.add_event_handler("presence_unavailable", lambda presence:
+                            seen.append(time.monotonic()))
+    told = []
+    bob.add_event_handler("stream_error",
+                          lambda error: told.append(error["condition"]))
+    start = time.monotonic()
+    out = await asyncio.get_running_loop().run_in_executor(
+        None, w.done, name, command)
+    await until(lambda: seen, 10 * SLOW, "bob seen leaving")
+    check(seen[0] - start < 1 * SLOW, "seen after", seen[0] - start, "s")
+    # Longer than hold: what is held for a node that doesn't answer.
+    await asyncio.sleep(4)
+    check([p for p in alice.presence if p[1] == "unavailable"] ==
+          [(bob.boundjid.full, "unavailable")], alice.presence)
+    check(told == ["system-shutdown"], "bob was told", told)
+    await alice.logout()
+    bob.abort()
+    w.rejoin(name)
+    return out
+
+
+async def contacts_see_who_is_removed(w):
+    """xmpp cluster remove on a follower: contacts hear of it at once, once"""
+    await contacts_see_who_leaves(w, w.others(w.leader())[0],
+                                  "xmpp cluster remove")
+
+
+async def contacts_see_who_is_reset(w):
+    """xmpp reset of a follower: contacts hear of it at once, once"""
+    await contacts_see_who_leaves(w, w.others(w.leader())[0], "xmpp reset")
 
 
 def call_bridges_move(w):
@@ -899,7 +940,8 @@ SHARED = [
     dns_is_asked, chat_goes_on_while_the_leader_dies,
     chat_goes_on_while_the_leader_is_silent,
     chat_goes_on_while_a_follower_dies, leadership_is_handed_over,
-    contacts_see_who_died, go_sendxmpp_sends, call_bridge_answers,
+    contacts_see_who_died, contacts_see_who_is_removed,
+    contacts_see_who_is_reset, go_sendxmpp_sends, call_bridge_answers,
     biboumi_connects, slixmpp_component_connects, call_bridges_move, minority_says_so, join_twice,
     join_with_wrong_trust, join_with_another_domain, join_with_another_secret,
     join_with_accounts_of_its_own, join_after_initialize, remove_a_dead_node,
