@@ -279,6 +279,7 @@ def remove_folder(lab):
 
 def build_services(lab):
     """Everything around the nodes' daemons."""
+    lab.save()
     for program in ("mmp",) + DAEMONS:
         if not os.access(lab.program(program), os.X_OK):
             raise LabError("%s is not built: make" % lab.program(program))
