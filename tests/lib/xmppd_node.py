@@ -320,6 +320,8 @@ def b64(data):
 class Scram:
     """A client's side of SCRAM (RFC 5802), with all its parts to be spoilt."""
 
+    salted = staticmethod(hashlib.pbkdf2_hmac)
+
     def __init__(self, user, password, digest="sha256", header_="n,,",
                  binding=b""):
         self.password, self.digest = password, digest
@@ -332,7 +334,7 @@ class Scram:
     def final(self, challenge):
         server_first = base64.b64decode(challenge).decode()
         fields = dict(f.split("=", 1) for f in server_first.split(","))
-        salted = hashlib.pbkdf2_hmac(
+        salted = self.salted(
             self.digest, self.password.encode(),
             base64.b64decode(fields["s"]), int(fields["i"]))
         without_proof = "c=%s,r=%s" % (
