@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 
 from servers import PASSWORD, TREE, Load, machine, run
 
-sys.path.insert(0, os.path.join(TREE, "tests", "lab"))
+sys.path[:0] = [TREE + "/tests/lib", TREE + "/tests/lab"]
 
+import guard  # noqa: E402
 import nodes  # noqa: E402
 import procedure  # noqa: E402
 
@@ -22,7 +22,7 @@ class Cluster:
     """The lab: three nodes, of which one leads."""
 
     def __init__(self, build):
-        self.folder = tempfile.mkdtemp(prefix="mmp-bench-lab-")
+        self.folder = guard.folder("mmp-bench-lab-")
         self.tool = [TREE + "/tests/lab/lab", "--dir", self.folder + "/lab"]
         run(*self.tool, "up", "--build", build)
         self.lab = nodes.Lab(self.folder + "/lab").load()

@@ -3,6 +3,7 @@ the lab's own and are found again."""
 
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -106,19 +107,33 @@ def send(process, number):
             pass
 
 
-def running_in(folder, programs):
-    """Processes of these programs that were told to work in a folder."""
+def running_in(folder, programs=None):
+    """Processes, of these programs, that were told to work in a folder."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open("/proc/%s/cmdline" % name) as line:
-                args = line.read().split("\0")
+            with open("/proc/%s/cmdline" % name, errors="replace") as line:
+                # sshd makes one text of it: 'sshd: /usr/sbin/sshd -D ...'.
+                args = re.split("[\0 ]+", line.read())
         except OSError:
             continue
-        if os.path.basename(args[0]) in programs and any(
-                arg.startswith(folder + "/") for arg in args[1:]):
+        program = os.path.basename(args[0]).rstrip(":")
+        if (programs is None or program in programs) and any(
+                (arg + "/").startswith(folder + "/") for arg in args[1:]):
             found.append([int(name), started_at(int(name))])
-    return found
+    return [process for process in found if process[1] is not None]
+
+
+def runs(program):
+    """Whether anybody's process of that name runs."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/comm" % name) as comm:
+                if comm.read().strip() == program and started_at(int(name)):
+                    return True
+        except OSError:
+            pass
+    return False
 
 
 def with_descendants(processes):

@@ -3,6 +3,7 @@ between two commands of the lab."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,10 @@ from machine import LabError
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 DAEMONS = ("xmppd", "callbridge")
+PROGRAMS = DAEMONS + ("mmp", "sshd", "nsd", "ssh")
+OWN = re.compile(r"(cb[1-9]|ca|dns|files|home|trust|profanity|known_hosts|"
+                 r"ssh_key(\.pub|\.ppk)?|ssh_config|ssh-cb.*|"
+                 r"lab\.json(\.new)?)$")
 CLIENT, COMPONENT = 5222, 5223
 
 
@@ -31,7 +36,7 @@ class Lab:
     """All zero until up; kept in the file lab.json of its folder."""
 
     KEPT = ("domain", "certs", "count", "block", "ssh_port", "dns_port",
-            "build", "processes", "secrets", "accounts", "made_run_sshd")
+            "build", "processes", "secrets", "accounts")
 
     def __init__(self, folder):
         self.dir = folder
@@ -41,7 +46,6 @@ class Lab:
         self.processes = {}  # "cb1 xmppd": [pid, start]
         self.secrets = {}    # Call Bridge: what `xmpp callbridge add` said
         self.accounts = {}   # name: password
-        self.made_run_sshd = False
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -54,6 +58,10 @@ class Lab:
         except FileNotFoundError:
             raise LabError("there is no lab in %s: tests/lab/lab up" %
                            self.dir) from None
+        except ValueError as error:
+            raise LabError("%s is damaged (%s): tests/lab/lab --dir %s down" %
+                           (self.path("lab.json"), error,
+                            self.dir)) from None
         return self
 
     def save(self):
@@ -129,16 +137,12 @@ class Lab:
                      if self.pid(node, p)], signal.SIGKILL)
 
     def end_all(self):
-        # Also what was started since and not noted, by a lab cut short.
+        # Also what was started and not noted, by a lab cut short.
         known = [p for p in self.processes.values() if machine.alive(p)]
-        known += [p for p in machine.running_in(self.dir, DAEMONS)
+        known += [p for p in machine.running_in(self.dir, PROGRAMS)
                   if p not in known]
         machine.end(machine.with_descendants(known))
-        if self.made_run_sshd:
-            try:
-                os.rmdir("/run/sshd")
-            except OSError:
-                pass  # somebody else's sshd uses it by now
+        services.remove_run_sshd()
 
     def info(self):
         return {
@@ -264,16 +268,17 @@ def make_folder(folder):
 
 
 def remove_folder(lab):
-    """Only what the lab made: a folder that was there stays if it isn't
-    empty."""
-    with open(lab.path("lab.json")):
-        pass
-    for name in os.listdir(lab.dir):
+    """Only what the lab made. It began with an empty folder."""
+    for name in filter(OWN.match, os.listdir(lab.dir)):
         path = lab.path(name)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
         else:
             os.unlink(path)
+    left = os.listdir(lab.dir)
+    if left:
+        raise LabError("%s stays: the lab didn't make %s in it" % (
+            lab.dir, ", ".join(left)))
     os.rmdir(lab.dir)
 
 

@@ -28,6 +28,8 @@ def write(path, text, mode=0o600):
 
 # SSH
 
+RUN_SSHD_MODE = 0o711
+
 SSHD = """\
 ListenAddress %(address)s:%(port)d
 HostKey %(root)s/ssh_host_key
@@ -106,14 +108,29 @@ def make_ssh(lab):
     write(lab.path("ssh_config"), config)
 
 
+def make_run_sshd():
+    """sshd wants this folder; by its mode one that a lab has made is known."""
+    if os.geteuid() == 0 and not os.path.isdir("/run/sshd"):
+        os.mkdir("/run/sshd")
+        os.chmod("/run/sshd", RUN_SSHD_MODE)
+
+
+def remove_run_sshd():
+    """By the last lab, and not while another's sshd uses it."""
+    try:
+        if os.stat("/run/sshd").st_mode & 0o777 == RUN_SSHD_MODE and \
+                not machine.runs("sshd"):
+            os.rmdir("/run/sshd")
+    except OSError:
+        pass  # not there, or not ours
+
+
 def start_sshd(lab, node):
     write(node.path("sshd_config"), SSHD % {
         "address": node.address, "port": lab.ssh_port, "root": node.root,
         "dir": lab.dir, "mmp": lab.program("mmp"),
         "pam": "yes" if is_locked() else "no"})
-    if os.geteuid() == 0 and not os.path.isdir("/run/sshd"):
-        os.mkdir("/run/sshd", 0o755)
-        lab.made_run_sshd = True
+    make_run_sshd()
     return machine.spawn(
         ["/usr/sbin/sshd", "-D", "-e", "-f", node.path("sshd_config")],
         node.path("sshd.log"))

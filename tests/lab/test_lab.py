@@ -19,13 +19,16 @@ import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
 
 import slixmpp
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib"))
+
+import guard
 import machine
 import nodes
 import procedure
@@ -50,7 +53,7 @@ class World:
     """One lab, and how the cases look at it."""
 
     def __init__(self, build, certs):
-        self.folder = tempfile.mkdtemp(prefix="mmp-test-lab-")
+        self.folder = guard.folder("mmp-test-lab-")
         # Where the daemons are sanitized, what is found outlives the lab.
         os.environ["ASAN_OPTIONS"] = "log_path=%s/sanitizer" % self.folder
         os.environ["UBSAN_OPTIONS"] = os.environ["ASAN_OPTIONS"]
@@ -927,6 +930,51 @@ def build_anew(w):
         procedure.add_accounts(w.lab, t)
 
 
+def nothing_is_left_behind(w):
+    """a test that is interrupted or killed leaves no process and no folder"""
+    folder = os.path.join(w.folder, "t")
+    os.mkdir(folder)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        test = subprocess.Popen(
+            [sys.executable, HERE + "/test_lab.py", w.lab.build, "pki_explains"],
+            env=dict(os.environ, TMPDIR=folder), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True)
+        machine.wait_for(
+            lambda: len(machine.running_in(folder, nodes.DAEMONS)) >= 4,
+            30 * SLOW, "a lab")
+        os.kill(test.pid, number)
+        test.wait(20 * SLOW)
+        machine.wait_for(lambda: not machine.running_in(folder) and
+                         not os.listdir(folder), 10 * SLOW,
+                         "nothing left after signal %d" % number)
+    os.rmdir(folder)
+
+
+def lab_ends_without_its_notes(w):
+    """lab down, of a lab whose lab.json is gone"""
+    folder = os.path.join(w.folder, "l")
+    lab = [HERE + "/lab", "--dir", folder]
+
+    def run(*command):
+        done = subprocess.run(
+            lab + list(command), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+        return done.returncode, done.stdout
+    up = subprocess.Popen(lab + ["up", "--build", w.lab.build],
+                          stdout=subprocess.DEVNULL)
+    machine.wait_for(
+        lambda: len(machine.running_in(folder, nodes.DAEMONS)) >= 4,
+        30 * SLOW, "a lab")
+    up.kill()
+    up.wait()
+    os.unlink(folder + "/lab.json")
+    check(run("down") == (0, ""))
+    check(not machine.running_in(folder), machine.running_in(folder))
+    check(not os.path.exists(folder), "the folder is there")
+    status, out = run("down")
+    check(status == 1 and "there is no lab in" in out, status, out)
+
+
 def one_certificate_each(w):
     """with one certificate a node the procedure works as well"""
     w.wait_healthy()
@@ -946,7 +994,8 @@ SHARED = [
     join_with_wrong_trust, join_with_another_domain, join_with_another_secret,
     join_with_accounts_of_its_own, join_after_initialize, remove_a_dead_node,
     remove_itself, reset_while_a_member, change_its_address, wipe_its_disk,
-    disable_and_enable, all_start_again, build_anew,
+    disable_and_enable, all_start_again, build_anew, nothing_is_left_behind,
+    lab_ends_without_its_notes,
 ]
 EACH = [
     one_certificate_each, chat_goes_on_while_the_leader_dies,

@@ -18,9 +18,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
+
+import guard
 
 SLOW = 4 if os.environ.get("MMP_SANITIZED") else 1
 DOMAIN = "example.org"
@@ -74,7 +75,7 @@ class Xmppd:
     """One standalone server, enabled, with a certificate for DOMAIN."""
 
     def __init__(self, build, users=()):
-        self.dir = tempfile.mkdtemp(prefix="xmppd-scenario.")
+        self.dir = guard.folder("xmppd-scenario.")
         self.port, self.component_port = free_port(), free_port()
         self.process = None
         self.make_certificate()

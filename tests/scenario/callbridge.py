@@ -18,10 +18,14 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib"))
+
+import guard  # noqa: E402
 
 SLOW = 4 if os.environ.get("MMP_SANITIZED") else 1
 SECRET = "s3cretSecret"
@@ -1075,7 +1079,7 @@ def main():
 if len(sys.argv) < 2:
     sys.exit("usage: callbridge.py BUILD [TEST...]")
 BINARY = os.path.abspath(sys.argv[1]) + "/bin/callbridge"
-WORK = tempfile.mkdtemp(prefix="callbridge.")
+WORK = guard.folder("callbridge.")
 PORT = free_port()
 DNS = Dns(WORK + "/dns")
 try:

@@ -17,11 +17,15 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import threading
 import time
 import fcntl
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib"))
+
+import guard  # noqa: E402
 
 SLOW = 5 if os.environ.get("MMP_SANITIZED") else 1
 PROMPT = b"cb1> "
@@ -185,7 +189,7 @@ BRIDGE = {
 class Node:
     def __init__(self, build):
         self.program = os.path.join(os.path.abspath(build), "bin", "mmp")
-        self.root = tempfile.mkdtemp(prefix="mmp-test-")
+        self.root = guard.folder("mmp-test-")
         self.pki = os.path.join(self.root, "pki")
         self.home = os.path.join(self.root, "home")
         os.mkdir(self.pki)

@@ -18,9 +18,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib"))
+
+import guard  # noqa: E402
 
 SLOW = 4 if os.environ.get("MMP_SANITIZED") else 1
 ADDRESS = "127.0.0.1"
@@ -57,7 +61,7 @@ class Node:
 
     def __init__(self, build):
         self.build = build
-        self.root = tempfile.mkdtemp(prefix="trouble.")
+        self.root = guard.folder("trouble.")
         self.processes = {}
         self.port, self.component_port = free_ports()
         os.mkdir(self.path("pki"), 0o700)
