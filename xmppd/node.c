@@ -37,7 +37,6 @@
 
 #define AGAIN_MS 2000
 #define DRAIN_MS 1000
-#define STANZA_MAX (256 * 1024)
 #define WINDOW 4096
 #define SESSION_WINDOW 64
 
@@ -243,7 +242,6 @@ edge_make(struct node *n)
 		.hold_ms = n->hold_ms,
 		.domain = n->domain != NULL ? n->domain : "",
 		.secret = secret,
-		.stanza_max = STANZA_MAX,
 		.window = WINDOW,
 		.session_window = SESSION_WINDOW };
 	struct edge_env env = { .arg = n,
@@ -251,6 +249,7 @@ edge_make(struct node *n)
 		.unlink = edge_unlink,
 		.derive = edge_derive };
 
+	limits_init(&cfg.limits);
 	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), secret);
 	n->edge = edge_new(n->base, &cfg, &env);
 }

@@ -322,12 +322,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct ssl_ctx_st *tls;
 	const struct certs_spec spec = { .cn = "example.org",
 		.san = "DNS:example.org" };
-	const struct edge_config cfg = { .node = 1,
+	struct edge_config cfg = { .node = 1,
 		.edges = 1,
 		.hold_ms = 3000,
 		.domain = "example.org",
 		.secret = "secret",
-		.stanza_max = 4096,
 		.window = 16,
 		.session_window = 8 };
 	struct world w = { .now = 10000, .term = 1, .linked = true };
@@ -342,6 +341,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		log_init("fuzz", LOG_LEVEL_ERR, 0);
 		tls = tls_server_new(who->key_pem, who->cert_pem, NULL);
 	}
+	limits_init(&cfg.limits);
+	cfg.limits.of[LIMIT_STANZA] = 4096;
 	w.base = event_base_new();
 	w.edge = edge_new(w.base, &cfg, &env);
 	edge_set_tls(w.edge, tls, tls);

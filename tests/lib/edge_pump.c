@@ -358,9 +358,10 @@ pump_new(void)
 		.hold_ms = 3000,
 		.domain = PUMP_DOMAIN,
 		.secret = "secret",
-		.stanza_max = 65536,
 		.window = 64,
 		.session_window = 8 };
+	limits_init(&p->cfg.limits);
+	p->cfg.limits.of[LIMIT_STANZA] = 65536;
 	p->tls = server_tls();
 	p->client_tls = SSL_CTX_new(TLS_client_method());
 	memset(p->keys.sha1.salt, 1, sizeof(p->keys.sha1.salt));

@@ -30,6 +30,12 @@ edge_now(const struct edge *e)
 	return e->env.now != NULL ? e->env.now(e->env.arg) : clock_ms();
 }
 
+uint64_t
+edge_limit(const struct edge *e, enum limit limit)
+{
+	return e->cfg.limits.of[limit];
+}
+
 /* The session that an uplink session is a part of. */
 static struct session *
 session_of(struct uplink_session *up)
@@ -143,8 +149,8 @@ end_overdue(struct edge *e, uint64_t now)
 	struct session *s;
 
 	while ((s = TAILQ_FIRST(&e->logins)) != NULL && s->until <= now)
-		session_error(s, STREAM_CONNECTION_TIMEOUT,
-		    "not logged in within half a minute");
+		session_error(
+		    s, STREAM_CONNECTION_TIMEOUT, "not logged in in time");
 	while ((s = TAILQ_FIRST(&e->ending)) != NULL && s->until <= now)
 		session_finish(s, "by the peer");
 }
@@ -282,6 +288,18 @@ edge_set_tls(
 {
 	e->client_tls = client;
 	e->component_tls = component;
+}
+
+void
+edge_set_limits(struct edge *e, const struct edge_limits *limits)
+{
+	struct session_list *lists[] = { &e->logins, &e->sessions };
+	struct session *s;
+
+	e->cfg.limits = *limits;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		TAILQ_FOREACH(s, lists[i], next)
+			session_limit(s);
 }
 
 void

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/limits.h"
 #include "common/result.h"
 #include "xmppd/link/frame.h"
 
@@ -30,9 +31,9 @@ struct edge_config {
 	const char *secret;      /* the same on all nodes and for good: what the
 				    keys of accounts that don't exist are made
 				    up from */
-	size_t stanza_max;       /* bytes of one stanza */
 	uint32_t window;         /* frames not acknowledged, all sessions */
 	uint32_t session_window; /* and of one session */
+	struct edge_limits limits;
 };
 
 struct edge_env {
@@ -80,6 +81,9 @@ void edge_accept(struct edge *e, int fd, bool component, const char *peer);
 /* A direct-TLS connection whose handshake the listener has already done, to
  * tell clients from cluster peers by ALPN. Takes it. */
 void edge_adopt(struct edge *e, struct conn *c, const char *peer);
+
+/* Other limits, for the sessions that there are as well. */
+void edge_set_limits(struct edge *e, const struct edge_limits *limits);
 
 /* Plaintext components from loopback allowed (spec: `component plaintext`). */
 void edge_set_plaintext(struct edge *e, bool allowed);

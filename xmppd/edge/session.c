@@ -23,7 +23,6 @@
 #include "common/tls.h"
 #include "common/xmalloc.h"
 
-#define LOGIN_MS 30000
 #define ENDING_MS 2000
 #define REST_MS 1000
 
@@ -34,15 +33,9 @@
 #define KEEPALIVE_COUNT 4
 #define UNANSWERED_MS 30000
 
-/* Enough for any login; a stanza may be larger (edge_config.stanza_max). */
-static const struct xml_limits login_limits = {
-	.element = 10000,
-	.depth = 8,
-	.attributes = 16,
-};
-
-#define STANZA_DEPTH 64
-#define STANZA_ATTRIBUTES 64
+/* Enough for any login. */
+#define LOGIN_DEPTH 8
+#define LOGIN_ATTRIBUTES 16
 
 const char *
 session_name(const struct session *s)
@@ -332,10 +325,35 @@ static const struct conn_ops conn_ops = {
 
 /* ---- the beginning ----------------------------------------------------- */
 
+/* Until it has shown who it is, a peer needs to say little. */
+static struct xml_limits
+limits_of(const struct session *s)
+{
+	const struct edge *e = s->edge;
+
+	if (!s->stream.authenticated && s->bare == NULL)
+		return (struct xml_limits){ .element = edge_limit(
+						e, LIMIT_LOGIN_STANZA),
+			.depth = LOGIN_DEPTH,
+			.attributes = LOGIN_ATTRIBUTES };
+	return (struct xml_limits){ .element = edge_limit(e, LIMIT_STANZA),
+		.depth = (unsigned)edge_limit(e, LIMIT_DEPTH),
+		.attributes = (unsigned)edge_limit(e, LIMIT_ATTRIBUTES) };
+}
+
+void
+session_limit(struct session *s)
+{
+	struct xml_limits limits = limits_of(s);
+
+	xmlstream_set_limits(s->xml, &limits);
+}
+
 struct session *
 session_new(struct edge *e, bool component, const char *peer)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
+	struct xml_limits limits;
 
 	s->edge = e;
 	s->ops = component ? &component_ops : &c2s_ops;
@@ -347,8 +365,9 @@ session_new(struct edge *e, bool component, const char *peer)
 		session_free(s);
 		return NULL;
 	}
-	s->xml = xmlstream_new(&login_limits, &xml_ops, s);
-	s->until = edge_now(e) + LOGIN_MS;
+	limits = limits_of(s);
+	s->xml = xmlstream_new(&limits, &xml_ops, s);
+	s->until = edge_now(e) + edge_limit(e, LIMIT_LOGIN_TIME) * 1000;
 	TAILQ_INSERT_TAIL(&e->logins, s, next);
 	return s;
 }
@@ -423,9 +442,6 @@ session_is_bound(struct session *s)
 {
 	struct edge *e = s->edge;
 	const char *slash = strchr(s->up.full, '/');
-	struct xml_limits limits = { .element = e->cfg.stanza_max,
-		.depth = STANZA_DEPTH,
-		.attributes = STANZA_ATTRIBUTES };
 
 	list_remove(s);
 	login_leave(s);
@@ -437,7 +453,7 @@ session_is_bound(struct session *s)
 	s->since = clock_unix();
 	if (s->stream.component)
 		e->component_count++;
-	xmlstream_set_limits(s->xml, &limits);
+	session_limit(s);
 	s->ops->forget_login(s);
 }
 

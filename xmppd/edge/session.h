@@ -110,6 +110,7 @@ struct edge {
 };
 
 uint64_t edge_now(const struct edge *e);
+uint64_t edge_limit(const struct edge *e, enum limit limit);
 void edge_tick(struct edge *e); /* the timer; for tests too */
 
 /* ---- session.c --------------------------------------------------------- */
@@ -139,6 +140,9 @@ void session_abort(struct session *s, const char *why);
 
 /* The login is over: the session is bound, its limits are those of stanzas. */
 void session_is_bound(struct session *s);
+
+/* Reads elements by the limits of its state. */
+void session_limit(struct session *s);
 
 /* From the uplink: something that it sent was acknowledged. */
 void session_moved(struct session *s);
