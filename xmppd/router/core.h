@@ -287,6 +287,7 @@ struct router {
 	struct map sessions;
 	struct map users;
 	struct map components;
+	struct map iqs; /* what answers them: extension.c */
 	TAILQ_HEAD(component_list, component) component_order;
 	struct map lanes;
 	struct map deliveries;
@@ -312,19 +313,29 @@ void job_wake(struct router *r, struct job *job);
 void job_wake_all(struct router *r, struct job_list *list);
 bool job_wait(struct job *job, struct job_list *list); /* always false */
 bool job_wait_majority(struct router *r, struct job *job, uint64_t seq);
+/* Proposes what the job's frame does to the store; it is woken when that was
+ * applied. The ops are borrowed for the call; note: struct store_effect. */
+void job_propose(struct router *r, struct job *job, uint64_t note,
+    struct store_op *ops, size_t count);
 void job_leave_lane(struct router *r, struct job *job, enum lane lane);
 void job_free(struct router *r, struct job *job);
 void router_run(struct router *r);
 
 /* The steps of a job: true when all is done. */
 typedef bool (*job_step)(struct router *r, struct job *job);
-bool bind_step(struct router *r, struct job *job);      /* login.c */
-bool unbind_step(struct router *r, struct job *job);    /* login.c */
-bool message_step(struct router *r, struct job *job);   /* message.c */
-bool iq_to_session(struct router *r, struct job *job);  /* message.c */
-bool presence_step(struct router *r, struct job *job);  /* presence.c */
-bool subscribe_step(struct router *r, struct job *job); /* subscribe.c */
-bool iq_step(struct router *r, struct job *job);        /* iq.c */
+bool bind_step(struct router *r, struct job *job);     /* login.c */
+bool unbind_step(struct router *r, struct job *job);   /* login.c */
+bool message_step(struct router *r, struct job *job);  /* message.c */
+bool iq_to_session(struct router *r, struct job *job); /* message.c */
+bool presence_step(struct router *r, struct job *job); /* presence.c */
+bool subscribe_step(struct router *r,
+    struct job
+	*job); /* What a handler of an IQ returns beside 0 and what is wrong: it
+		* is to be called again when the job is woken. */
+#define IQ_WAITS STANZA_ERRORS
+
+/* subscribe.c */
+bool iq_step(struct router *r, struct job *job); /* iq.c */
 
 /* delivery.c */
 struct dkey dkey_frame(const struct job *job);
@@ -431,6 +442,10 @@ void roster_write(
 void roster_push(struct router *r, struct job *job, struct user *u,
     const char *contact, uint64_t side);
 
+/* What a handler of an IQ returns beside 0 and what is wrong: it is to be
+ * called again when the job is woken. */
+#define IQ_WAITS STANZA_ERRORS
+
 /* subscribe.c */
 enum stanza_error plan_roster(
     struct router *r, struct job *job, const struct roster_change *change);
@@ -456,26 +471,5 @@ void reply_iq(struct router *r, struct job *job, const struct buf *payload,
     enum deliver_kind kind);
 void job_deliver_bytes(struct router *r, struct job *job, struct login *target,
     const struct buf *stanza);
-
-/* What answers an IQ, a file each (iq.c has the table): 0, or what is wrong, or
- * IQ_WAITS: it is to be called again when the job is woken. */
-#define IQ_WAITS STANZA_ERRORS
-typedef enum stanza_error (*iq_handle_fn)(
-    struct router *r, struct job *job, const struct xml *child);
-enum stanza_error roster_get(
-    struct router *r, struct job *job, const struct xml *query);
-enum stanza_error roster_set(
-    struct router *r, struct job *job, const struct xml *query);
-enum stanza_error session_set(
-    struct router *r, struct job *job, const struct xml *session);
-enum stanza_error disco_info(
-    struct router *r, struct job *job, const struct xml *query);
-enum stanza_error disco_items(
-    struct router *r, struct job *job, const struct xml *query);
-enum stanza_error version_get(
-    struct router *r, struct job *job, const struct xml *query);
-enum stanza_error ping_get(
-    struct router *r, struct job *job, const struct xml *ping);
-const char *iq_feature(size_t index);
 
 #endif

@@ -1,54 +1,12 @@
 /*
  * IQs (RFC 6121, 8.5): to a session they are routed; to the server and to bare
- * addresses they are answered here, by a table with a row for each thing that
- * is understood.
+ * addresses they are answered here, by the extensions.
  */
 #include <string.h>
 
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 enum { IQ_BEGIN, IQ_ANSWERED };
-
-/* One's own account is what an IQ without `to` is for (RFC 6120, 10.3.3). */
-enum { AT_SERVER = 1, AT_ACCOUNT = 2 };
-
-static const struct iq_handler {
-	uint8_t type; /* TYPE_GET or TYPE_SET */
-	uint8_t at;
-	const char *child;
-	const char *feature; /* to be told of it (XEP-0030); NULL: nothing */
-	iq_handle_fn handle;
-} handlers[] = {
-	{ TYPE_GET, AT_SERVER | AT_ACCOUNT, "{" NS_DISCO_INFO "}query",
-	    NS_DISCO_INFO, disco_info },
-	{ TYPE_GET, AT_SERVER | AT_ACCOUNT, "{" NS_DISCO_ITEMS "}query",
-	    NS_DISCO_ITEMS, disco_items },
-	{ TYPE_GET, AT_ACCOUNT, "{" NS_ROSTER "}query", NS_ROSTER, roster_get },
-	{ TYPE_SET, AT_ACCOUNT, "{" NS_ROSTER "}query", NULL, roster_set },
-	{ TYPE_SET, AT_SERVER | AT_ACCOUNT, "{" NS_SESSION "}session", NULL,
-	    session_set },
-	{ TYPE_GET, AT_SERVER | AT_ACCOUNT, "{" NS_PING "}ping", NS_PING,
-	    ping_get },
-	{ TYPE_GET, AT_SERVER, "{" NS_VERSION "}query", NS_VERSION,
-	    version_get },
-};
-
-/* What is understood but by no answer: stored messages (XEP-0160). */
-static const char *const more_features[] = { "msgoffline" };
-
-#define HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-
-/* The namespaces that are understood, for disco#info; NULL after the last. */
-const char *
-iq_feature(size_t index)
-{
-	for (size_t i = 0; i < HANDLERS; i++)
-		if (handlers[i].feature != NULL && index-- == 0)
-			return handlers[i].feature;
-	if (index < sizeof(more_features) / sizeof(more_features[0]))
-		return more_features[index];
-	return NULL;
-}
 
 static bool
 is_own_account(const struct job *job)
@@ -64,27 +22,21 @@ is_own_account(const struct job *job)
 }
 
 static const struct iq_handler *
-handler_find(const struct job *job)
+handler_find(struct router *r, const struct job *job)
 {
-	unsigned at = 0;
-
 	if (job->to.kind == ADDRESS_SERVER)
-		at = AT_SERVER;
-	else if (is_own_account(job))
-		at = AT_ACCOUNT;
-	for (size_t i = 0; i < HANDLERS; i++)
-		if (handlers[i].type == job->f.type &&
-		    (handlers[i].at & at) != 0 &&
-		    text_is(job->f.child, handlers[i].child))
-			return &handlers[i];
-	return NULL;
+		return extension_iq(r, job, AT_SERVER);
+	if (is_own_account(job))
+		return extension_iq(r, job, AT_ACCOUNT);
+	return address_exists(r, &job->to) ? extension_iq(r, job, AT_OTHER)
+					   : NULL;
 }
 
 /* Handles what is for the server itself; true when all is done. */
 static bool
 iq_handle(struct router *r, struct job *job)
 {
-	const struct iq_handler *h = handler_find(job);
+	const struct iq_handler *h = handler_find(r, job);
 	enum stanza_error e;
 	struct xml *x;
 

@@ -7,7 +7,7 @@
 
 #include "common/jid.h"
 #include "common/strutil.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 #define NAME_MAX_BYTES 1023 /* RFC 6121, 2.3.3: a limit of the server */
 #define GROUPS_MAX 100
@@ -29,7 +29,7 @@ become_interested(struct router *r, struct job *job, struct login *s)
 	return true;
 }
 
-enum stanza_error
+static enum stanza_error
 roster_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct login *s = login_find(r, &job->f.sid);
@@ -137,7 +137,7 @@ set_item(struct router *r, struct job *job, const struct xml *item)
 }
 
 /* RFC 6121, 2.1.5: exactly one item. */
-enum stanza_error
+static enum stanza_error
 roster_set(struct router *r, struct job *job, const struct xml *query)
 {
 	const struct xml *item = xml_child(query, "item", NS_ROSTER);
@@ -146,3 +146,17 @@ roster_set(struct router *r, struct job *job, const struct xml *query)
 		return STANZA_BAD_REQUEST;
 	return set_item(r, job, item);
 }
+
+static const struct iq_handler iqs[] = {
+	{ TYPE_GET, AT_ACCOUNT, "{" NS_ROSTER "}query", roster_get },
+	{ TYPE_SET, AT_ACCOUNT, "{" NS_ROSTER "}query", roster_set },
+	{ 0 },
+};
+static const char *const features[] = { NS_ROSTER, NULL };
+
+const struct extension rfc_6121_roster = {
+	.number = "RFC 6121, 2",
+	.server_features = features,
+	.account_features = features,
+	.iqs = iqs,
+};

@@ -53,6 +53,22 @@ job_wait_majority(struct router *r, struct job *job, uint64_t seq)
 }
 
 void
+job_propose(struct router *r, struct job *job, uint64_t note,
+    struct store_op *ops, size_t count)
+{
+	struct store_effect effect = { .note = note, .count = count };
+	struct buf b = { 0 };
+
+	effect.origin = job->origin->id;
+	effect.num = job->f.num;
+	effect.low = job->origin->low;
+	effect.ops = ops;
+	store_cmd_effect(&b, &effect);
+	r->env.propose(r->env.arg, b.data, b.len);
+	buf_clear(&b);
+}
+
+void
 job_wake(struct router *r, struct job *job)
 {
 	if (job->queued)

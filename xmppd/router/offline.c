@@ -15,7 +15,7 @@
 
 #include "common/clock.h"
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 #define HANDING_MAX 32
 #define DELETE_MAX 256
@@ -36,8 +36,6 @@ bool
 offline_store(struct router *r, struct job *job)
 {
 	struct store_op op = { .op = EFFECT_STORE };
-	struct store_effect effect = { 0 };
-	struct buf b = { 0 };
 
 	op.user = text_dup(job->to.local);
 	if (store_user_row_count(r->env.store, op.user) >= ROWS_MAX) {
@@ -47,15 +45,7 @@ offline_store(struct router *r, struct job *job)
 	job->fate = FATE_STORING;
 	op.time = r->env.unix_time(r->env.arg);
 	buf_add(&op.stanza, job->f.payload.data, job->f.payload.len);
-	effect.origin = job->origin->id;
-	effect.num = job->f.num;
-	effect.low = job->origin->low;
-	effect.note = job->lane_id; /* rule 5 */
-	effect.ops = &op;
-	effect.count = 1;
-	store_cmd_effect(&b, &effect);
-	r->env.propose(r->env.arg, b.data, b.len);
-	buf_clear(&b);
+	job_propose(r, job, job->lane_id, &op, 1); /* rule 5 */
 	buf_clear(&op.stanza);
 	free(op.user);
 	return true;
@@ -357,3 +347,11 @@ offline_hand_out(struct router *r, struct user *u)
 	u->row_after = 0;
 	job_wake_all(r, &u->waiting);
 }
+
+static const char *const features[] = { "msgoffline", NULL };
+
+const struct extension xep_0160 = {
+	.number = "XEP-0160",
+	.server_features = features,
+	.account_features = features,
+};

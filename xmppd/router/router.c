@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 #define TICK_MS 100
 
@@ -43,6 +43,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->complete = complete;
 	r->now = now;
 	components_load(r);
+	extensions_begin(r);
 	directory_lead(dir, cfg->term, complete);
 	r->base = dir->seq;
 	TAILQ_FOREACH(e, &dir->entries, next)
@@ -89,6 +90,7 @@ router_free(struct router *r)
 	if (r == NULL)
 		return;
 	free_jobs(r);
+	extensions_end(r);
 	offline_free(r);
 	free_sessions(r);
 	while ((u = map_next(&r->users, &at)) != NULL)

@@ -293,25 +293,17 @@ side_op(struct store_op *op, struct side *side)
 static bool
 plan_propose(struct router *r, struct job *job, struct plan *p)
 {
-	struct store_effect effect = { 0 };
 	struct store_op ops[2];
-	struct buf b = { 0 };
+	size_t count = 0;
 
 	memset(ops, 0, sizeof(ops));
 	if (p->own.user != NULL && p->own.changed)
-		side_op(&ops[effect.count++], &p->own);
+		side_op(&ops[count++], &p->own);
 	if (p->other.user != NULL && p->other.changed)
-		side_op(&ops[effect.count++], &p->other);
-	if (effect.count == 0)
+		side_op(&ops[count++], &p->other);
+	if (count == 0)
 		return false;
-	effect.origin = job->origin->id;
-	effect.num = job->f.num;
-	effect.low = job->origin->low;
-	effect.note = p->note;
-	effect.ops = ops;
-	store_cmd_effect(&b, &effect);
-	r->env.propose(r->env.arg, b.data, b.len);
-	buf_clear(&b);
+	job_propose(r, job, p->note, ops, count);
 	job->stage = PLAN_APPLY;
 	return true;
 }

@@ -1,7 +1,7 @@
 /* Software version (XEP-0092). */
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
-enum stanza_error
+static enum stanza_error
 version_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct buf b = { 0 };
@@ -15,3 +15,15 @@ version_get(struct router *r, struct job *job, const struct xml *query)
 	buf_clear(&b);
 	return 0;
 }
+
+static const struct iq_handler iqs[] = {
+	{ TYPE_GET, AT_SERVER, "{" NS_VERSION "}query", version_get },
+	{ 0 },
+};
+static const char *const features[] = { NS_VERSION, NULL };
+
+const struct extension xep_0092 = {
+	.number = "XEP-0092",
+	.server_features = features,
+	.iqs = iqs,
+};

@@ -1,0 +1,64 @@
+#ifndef XMPPD_ROUTER_EXTENSION_H
+#define XMPPD_ROUTER_EXTENSION_H
+
+#include "xmppd/router/core.h"
+
+/*
+ * What the router understands beyond passing stanzas on: each RFC or XEP has a
+ * file of its own, with one struct extension in it, and a row in extension.c.
+ * What an extension has not is NULL. A part that nobody has costs nothing, and
+ * one that is there is looked for by a hash of the child's name.
+ */
+
+/* Whom an IQ is for. One's own account is what one without `to` is for
+ * (RFC 6120, 10.3.3). */
+enum iq_at {
+	AT_SERVER = 1,  /* the domain */
+	AT_ACCOUNT = 2, /* the sender's own account */
+	AT_OTHER = 4,   /* another account that exists; the handler checks
+			   what the sender may know of it */
+};
+
+/* What answers an IQ. */
+typedef enum stanza_error (*iq_handle_fn)(
+    struct router *r, struct job *job, const struct xml *child);
+
+struct iq_handler {
+	uint8_t type;      /* TYPE_GET or TYPE_SET */
+	uint8_t at;        /* enum iq_at, one or more */
+	const char *child; /* "{namespace}name" */
+	iq_handle_fn handle;
+};
+
+struct extension {
+	const char *number; /* "XEP-0030" */
+	/* For disco#info (XEP-0030) of the server, and of an account: the last
+	 * is NULL. */
+	const char *const *server_features, *const *account_features;
+	/* The last has no handle; those for one child stand together. */
+	const struct iq_handler *iqs;
+	/* NULL: always. While it is off nothing is answered or advertised. */
+	bool (*is_on)(const struct router *r);
+	/* Adds identities and forms to a disco#info: at is AT_SERVER,
+	 * AT_ACCOUNT or AT_OTHER. */
+	void (*describe)(struct router *r, const struct job *job, enum iq_at at,
+	    struct buf *b);
+	/* The beginning and the end of a router. */
+	void (*begin)(struct router *r);
+	void (*end)(struct router *r);
+};
+
+extern const struct extension rfc_3921, rfc_6121_roster, xep_0030, xep_0092,
+    xep_0160, xep_0199;
+
+/* NULL after the last one that is on. Starts with *at = 0. */
+const struct extension *extension_next(const struct router *r, size_t *at);
+
+void extensions_begin(struct router *r);
+void extensions_end(struct router *r);
+
+/* What answers this IQ; NULL: nothing does. */
+const struct iq_handler *extension_iq(
+    const struct router *r, const struct job *job, enum iq_at at);
+
+#endif
