@@ -18,30 +18,34 @@ class Terminal:
     """SSH to the nodes, over one connection each while this lives."""
 
     def __init__(self, lab, quiet=False):
-        self.lab, self.quiet, self.masters = lab, quiet, []
+        self.lab, self.quiet = lab, quiet
+        self.masters = []  # (process, its socket)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for master in self.masters:
+        for master, path in self.masters:
             master.terminate()
             try:
                 master.wait(2)
-            except subprocess.TimeoutExpired:  # seen once in some hundred
+            except subprocess.TimeoutExpired:  # seen once in some dozen
                 master.kill()
                 master.wait()
+                if os.path.exists(path):  # ssh would always complain of it
+                    os.unlink(path)
 
     def connect(self, node):
-        if machine.answers(self.lab.path("ssh-" + node.name)):
+        path = self.lab.path("ssh-" + node.name)
+        if machine.answers(path):
             return  # another one keeps a connection open already
-        self.masters.append(subprocess.Popen(
+        master = subprocess.Popen(
             ["ssh", "-F", self.lab.path("ssh_config"), "-M", "-N", node.name],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True))
-        machine.wait_for(
-            lambda: machine.answers(self.lab.path("ssh-" + node.name)), 10,
-            "ssh to " + node.name)
+            stderr=subprocess.DEVNULL, start_new_session=True)
+        self.masters.append((master, path))
+        machine.wait_for(lambda: machine.answers(path), 10,
+                         "ssh to " + node.name)
 
     def say(self, text):
         if not self.quiet:
@@ -184,18 +188,19 @@ def further_server(lab, t, node, early=False):
     for other in lab.nodes:
         t.type(node, "xmpp callbridge add-secret " + other.name,
                [lab.secrets[other.name]], "(the secret of %s)" % other.name)
-    member = lab.nodes[0]
-    join(lab, t, node,
-         "%s.%s" % (member.name, lab.domain) if early else member.address)
+    join(lab, t, node, "%s.%s" % (lab.nodes[0].name, lab.domain))
 
 
 # The Call Bridges
 
-def call_bridge(lab, t, node):
+def resolver(lab, t, node):
     server = lab.dns_address
     if lab.dns_port != 53:
         server += ":%d" % lab.dns_port
     t.type(node, "dns add forwardzone %s %s" % (lab.domain, server))
+
+
+def call_bridge(lab, t, node):
     t.type(node, "callbridge xmpp name " + node.name)
     t.type(node, "callbridge xmpp domain " + lab.domain)
     t.type(node, "callbridge xmpp secret", [lab.secrets[node.name]] * 2,
@@ -224,10 +229,12 @@ def add_accounts(lab, t):
 
 def deploy(lab, t):
     # A new appliance gets its name first; its daemons know it from the start.
+    # Where to ask for names comes next: members are joined by name.
     for node in lab.nodes:
         t.connect(node)
         t.type(node, "hostname " + node.name)
         lab.start(node)
+        resolver(lab, t, node)
     make_certificates(lab, t)
     first_server(lab, t)
     for node in lab.nodes[1:]:
@@ -267,6 +274,7 @@ def rejoin(lab, t, node):
     configure(lab, t, node)
     join(lab, t, node, members[0].address)
     if "not configured" in t.ask(node, "callbridge status")[1]:
+        resolver(lab, t, node)
         call_bridge(lab, t, node)
     machine.wait_for(lambda: bridge_connected(t, node), 30,
                      "Call Bridge of " + node.name)

@@ -33,6 +33,7 @@ import machine
 import nodes
 import procedure
 import services
+import usage
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SLOW = 6 if os.environ.get("MMP_SANITIZED") else 1
@@ -317,6 +318,9 @@ def procedure_ends_with_all_in_place(w):
     for node in w.nodes:
         check("(Leader)" in w.done(node.name, "xmpp cluster status"))
     check("To copy:" in w.output, w.output[-2000:])
+    cb1 = w.node("cb1")
+    check("SUCCESS: cb1.%s is %s:5222" % (w.lab.domain, cb1.address) in
+          w.output, "no join by name:", w.output)
 
 
 def putty_tools_work(w):
@@ -402,6 +406,35 @@ def shell_is_typed_at(w):
     t.type("xmpp user del erin\r", t.prompt)
     # libedit leaks a little, which a sanitizer makes the exit status.
     check(t.close() == 0 or SLOW > 1, "exit status")
+
+
+STATE = ("xmpp", "xmpp cluster status", "xmpp callbridge list",
+         "xmpp user list", "callbridge", "dns", "pki list", "hostname")
+
+
+def bad_input_is_refused(w):
+    """each command with too few, too many, wrong and absent arguments"""
+    rows = subprocess.run(
+        [w.lab.program("mmp"), "--list-commands"], stdout=subprocess.PIPE,
+        text=True, check=True).stdout.splitlines()
+    before = [w.done("cb3", line) for line in STATE]
+    lines = [(line, 2) for line in usage.too_many(rows) +
+             usage.too_few(rows) + usage.wrong(rows)]
+    lines += [(line, 1) for line in usage.absent(rows)]
+    said = ""
+    for line, wanted in lines:
+        status, out, err = w.ask("cb3", line, "secret\n")
+        err = re.sub("^Enter [a-z ]+: ", "", err)
+        text = out + err
+        check(status == wanted and re.fullmatch("FAILURE: [^\n]+\n", text),
+              line, "gave", status, repr(out), repr(err))
+        said += text if wanted == 2 else ""
+    # As a script: the same words in the same order, the first status.
+    status, out, err = w.t.ask(w.node("cb3"), "", "".join(
+        line + "\n" for line, wanted in lines if wanted == 2))
+    check((status, out, err) == (2, "", said), status, out, err[-2000:])
+    check([w.done("cb3", line) for line in STATE] == before,
+          "the state has changed")
 
 
 def pki_explains(w):
@@ -914,7 +947,7 @@ async def all_start_again(w):
 
 def build_anew(w):
     """all three reset, and the cluster built again, as another published form
-    of the procedure has it: enabled first, joined by name"""
+    of the procedure has it: enabled first"""
     for node in reversed(w.nodes):
         w.done(node.name, "xmpp reset")
     listed = w.done("cb1", "pki list")
@@ -984,7 +1017,7 @@ def one_certificate_each(w):
 
 SHARED = [
     procedure_ends_with_all_in_place, putty_tools_work, shell_is_typed_at,
-    pki_explains,
+    bad_input_is_refused, pki_explains,
     dns_is_asked, chat_goes_on_while_the_leader_dies,
     chat_goes_on_while_the_leader_is_silent,
     chat_goes_on_while_a_follower_dies, leadership_is_handed_over,

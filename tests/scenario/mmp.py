@@ -26,6 +26,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "lib"))
 
 import guard  # noqa: E402
+import usage  # noqa: E402
+from usage import longest, shortest  # noqa: E402
 
 SLOW = 5 if os.environ.get("MMP_SANITIZED") else 1
 PROMPT = b"cb1> "
@@ -379,51 +381,10 @@ def make_pki(node):
 
 # ---- each row of the table -------------------------------------------------
 
-# What fits an argument, by its label in the usage.
-SAMPLES = {
-    "domain": "tptac9.com", "interface": "a", "key": "abhiall.key",
-    "certificate": "abhiall.cer", "bundle": "certall.cer", "name": "cb1",
-    "member": "10.0.0.2:5222", "seconds": "3", "file": "abhiall.cer",
-    "basename": "fresh", "attribute": "CN:x", "csr": "x", "ca": "y",
-    "root": "certall.cer", "server": "10.0.0.53", "zone": "tptac9.com",
-    "record": "x.tptac9.com. IN A 10.0.0.1", "type": "srv", "topic": "xmpp",
-}
-
-
-def tokens(pattern):
-    """The words of a usage, as (text, optional, repeats)."""
-    found, depth = [], 0
-    for part in re.findall(r"\[|\]|<[^>]*>|\.\.\.|[^][<> .]+", pattern):
-        if part == "[":
-            depth += 1
-        elif part == "]":
-            depth -= 1
-        elif part == "...":
-            found[-1] = (found[-1][0], found[-1][1], True)
-        else:
-            found.append((part, depth > 0, False))
-    return found
-
-
-def fill(token):
-    text = token[0]
-    if text.startswith("<"):
-        return '"%s"' % SAMPLES[text[1:-1]]
-    return text.split("|")[0]
-
-
 def table(node):
     status, out, _ = node.run("--list-commands")
     equal(status, 0)
     return out.splitlines()
-
-
-def shortest(pattern):
-    return " ".join(fill(t) for t in tokens(pattern) if not t[1])
-
-
-def longest(pattern):
-    return " ".join(fill(t) for t in tokens(pattern))
 
 
 def refused(result, line):
@@ -434,32 +395,18 @@ def refused(result, line):
 
 
 def too_many_arguments(node):
-    for pattern in table(node):
-        if "..." in pattern:
-            continue
-        line = longest(pattern) + " surplus surplus"
+    for line in usage.too_many(table(node)):
         refused(node.one(line), line)
 
 
 def too_few_arguments(node):
-    rows = table(node)
-    whole = {shortest(p) for p in rows}
-    for pattern in rows:
-        words = [fill(t) for t in tokens(pattern) if not t[1]]
-        line = " ".join(words[:-1])
-        if line and line not in whole:
-            refused(node.one(line), line)
+    for line in usage.too_few(table(node)):
+        refused(node.one(line), line)
 
 
 def wrong_arguments(node):
-    for pattern in table(node):
-        parts = tokens(pattern)
-        for i, part in enumerate(parts):
-            if not part[0].startswith("<"):
-                continue
-            words = [fill(t) for t in parts]
-            words[i] = "a\x01b"
-            refused(node.one(" ".join(words)), pattern)
+    for line in usage.wrong(table(node)):
+        refused(node.one(line), line)
 
 
 def absent_daemons(node):
