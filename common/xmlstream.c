@@ -208,38 +208,63 @@ head_slot(struct xmlstream *x, const struct attr *a)
 
 /* ---- the stream header ------------------------------------------------- */
 
-static void
-reopen_remember(struct xmlstream *x, int ns_count, const xmlChar **ns)
+/* For a new parser: the header as far as names and prefixes go. */
+static char *
+header_copy(const xmlChar *name, const xmlChar *prefix, int ns_count,
+    const xmlChar **ns)
 {
-	bool usual = true;
 	struct buf b = { 0 };
 
-	buf_add_str(&b, "<stream:stream xmlns:stream='" NS_STREAM "'");
+	buf_addf(&b, "<%s%s%s", prefix == NULL ? "" : (const char *)prefix,
+	    prefix == NULL ? "" : ":", (const char *)name);
 	for (int i = 0; i < ns_count; i++) {
-		const char *prefix = (const char *)ns[2 * i];
-		struct buf name = { 0 };
+		const char *declared = (const char *)ns[(ptrdiff_t)2 * i];
+		struct buf attr = { 0 };
 
-		if (prefix != NULL && strcmp(prefix, "stream") == 0)
-			continue;
-		usual = usual && prefix == NULL;
-		buf_add_str(&name, "xmlns");
-		if (prefix != NULL)
-			buf_addf(&name, ":%s", prefix);
-		xml_add_attr(&b, buf_str(&name), (const char *)ns[2 * i + 1]);
-		buf_clear(&name);
-		if (prefix == NULL) {
-			free(x->content_ns);
-			x->content_ns = xstrdup((const char *)ns[2 * i + 1]);
-		}
+		buf_add_str(&attr, "xmlns");
+		if (declared != NULL)
+			buf_addf(&attr, ":%s", declared);
+		xml_add_attr(
+		    &b, buf_str(&attr), (const char *)ns[(ptrdiff_t)2 * i + 1]);
+		buf_clear(&attr);
 	}
 	buf_add_str(&b, ">");
+	return buf_steal_str(&b);
+}
+
+/* Whether it says no more than OPEN_CLIENT. */
+static bool
+header_is_usual(const xmlChar *prefix, int ns_count, const xmlChar **ns)
+{
+	if (prefix == NULL || ns_count != 2 ||
+	    !xmlStrEqual(prefix, (const xmlChar *)"stream"))
+		return false;
+	for (int i = 0; i < ns_count; i++) {
+		bool content = ns[(ptrdiff_t)2 * i] == NULL;
+
+		if (!xmlStrEqual(ns[(ptrdiff_t)2 * i + 1],
+			(const xmlChar *)(content ? NS_CLIENT : NS_STREAM)))
+			return false;
+	}
+	return true;
+}
+
+static void
+reopen_remember(struct xmlstream *x, const xmlChar *name, const xmlChar *prefix,
+    int ns_count, const xmlChar **ns)
+{
+	for (int i = 0; i < ns_count; i++) {
+		const char *uri = (const char *)ns[(ptrdiff_t)2 * i + 1];
+
+		if (ns[(ptrdiff_t)2 * i] != NULL || strcmp(uri, NS_STREAM) == 0)
+			continue;
+		free(x->content_ns);
+		x->content_ns = xstrdup(uri);
+	}
 	free(x->reopen);
-	x->reopen = NULL;
-	if (usual && x->content_ns != NULL &&
-	    strcmp(x->content_ns, NS_CLIENT) == 0)
-		buf_clear(&b);
-	else
-		x->reopen = buf_steal_str(&b);
+	x->reopen = header_is_usual(prefix, ns_count, ns)
+	    ? NULL
+	    : header_copy(name, prefix, ns_count, ns);
 }
 
 static void
@@ -384,7 +409,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 {
 	struct xmlstream *x = arg;
 
-	(void)prefix, (void)defaulted;
+	(void)defaulted;
 	if (x->stopped)
 		return;
 	x->depth++;
@@ -395,7 +420,9 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 			fail(x, STREAM_UNSUPPORTED_ENCODING, "UTF-8 only");
 			return;
 		}
-		reopen_remember(x, ns_count, ns);
+		if (over_limit(x))
+			return;
+		reopen_remember(x, name, prefix, ns_count, ns);
 		header_start(x, name, uri, attr_count, attrs);
 		return;
 	}
@@ -765,6 +792,13 @@ void
 xmlstream_set_limits(struct xmlstream *x, const struct xml_limits *limits)
 {
 	x->limits = *limits;
+}
+
+void
+xmlstream_set_content(struct xmlstream *x, const char *ns)
+{
+	free(x->content_ns);
+	x->content_ns = xstrdup(ns);
 }
 
 void

@@ -32,7 +32,8 @@ struct xml_limits {
 
 struct xml_open {
 	const char *name, *ns;  /* "stream" in NS_STREAM if right */
-	const char *content_ns; /* default namespace declared, or NULL */
+	const char *content_ns; /* default namespace declared; NULL: none, or
+				   that of the stream itself */
 	const char *to, *from, *id, *version, *lang; /* NULL: absent */
 };
 
@@ -71,6 +72,8 @@ void xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len);
  * beginning of the new stream. */
 void xmlstream_restart(struct xmlstream *x, bool drop);
 void xmlstream_set_limits(struct xmlstream *x, const struct xml_limits *limits);
+/* In ops.open, where the header declared none: what it is understood to be. */
+void xmlstream_set_content(struct xmlstream *x, const char *ns);
 void xmlstream_stop(struct xmlstream *x);
 void xmlstream_rest(struct xmlstream *x);
 

@@ -184,6 +184,9 @@ open_cb(void *arg, const struct xml_open *open)
 {
 	struct session *s = arg;
 
+	if (open->content_ns == NULL)
+		xmlstream_set_content(
+		    s->xml, s->stream.component ? NS_COMPONENT : NS_CLIENT);
 	s->ops->header(s, open);
 }
 

@@ -9,6 +9,7 @@
  */
 #include "xmppd/edge/stream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@
 #include "common/xmalloc.h"
 
 #define BIT(state) (1U << (state))
+#define VERSION "1.0"
+#define LANG_MAX 63
 
 static const struct {
 	const char *name;
@@ -68,13 +71,16 @@ stream_init(struct stream *s, const char *domain, bool component)
 	memset(s, 0, sizeof(*s));
 	s->domain = domain;
 	s->component = component;
+	if (!component)
+		snprintf(s->version, sizeof(s->version), "%s", VERSION);
 }
 
 void
 stream_clear(struct stream *s)
 {
 	free(s->lang);
-	s->lang = NULL;
+	free(s->peer);
+	s->lang = s->peer = NULL;
 }
 
 const char *
@@ -99,8 +105,7 @@ stream_set_state(struct stream *s, enum stream_state to, const char *who)
 /* ---- headers ----------------------------------------------------------- */
 
 static void
-header_write(
-    struct stream *s, const char *from, const char *to, struct buf *out)
+header_write(struct stream *s, const char *from, struct buf *out)
 {
 	uint8_t random[16];
 
@@ -111,33 +116,42 @@ header_write(
 	xml_add_attr(out, "xmlns:stream", NS_STREAM);
 	xml_add_attr(out, "id", s->id);
 	xml_add_attr(out, "from", from);
-	xml_add_attr(out, "to", to);
-	if (!s->component) {
-		xml_add_attr(out, "version", "1.0");
+	xml_add_attr(out, "to", s->peer);
+	if (s->version[0] != '\0')
+		xml_add_attr(out, "version", s->version);
+	if (!s->component)
 		xml_add_attr(out, "xml:lang", "en");
-	}
 	buf_add_str(out, ">");
 	s->header_sent = true;
 }
 
 /*
- * RFC 6120, 4.7.5: majors and minors are numbers; leading zeros don't count;
- * ours is 1.0, and a higher one is answered with ours. Before 1.0 there were
- * no features, so no TLS: such a stream leads nowhere.
+ * RFC 6120, 4.7.5: majors and minors are numbers; leading zeros don't count.
+ * Ours is 1.0; the lower of both is answered, and to none, none. Before 1.0
+ * there were no features, so no TLS: such a stream leads nowhere.
  */
 static bool
-version_is_known(const char *version)
+version_settle(struct stream *s, const char *version)
 {
-	size_t major, minor;
+	char *end;
+	unsigned long minor;
 
-	if (version == NULL)
+	snprintf(s->version, sizeof(s->version), "%s", VERSION);
+	if (version == NULL) {
+		s->version[0] = '\0';
 		return false;
-	major = strspn(version, "0123456789");
-	if (major == 0 || version[major] != '.')
+	}
+	end = strchr(version, '.');
+	if (end == NULL || end == version || end[1] == '\0' ||
+	    version[strspn(version, "0123456789.")] != '\0' ||
+	    strchr(end + 1, '.') != NULL)
 		return false;
-	minor = strspn(version + major + 1, "0123456789");
-	return minor > 0 && version[major + 1 + minor] == '\0' &&
-	    strspn(version, "0") < major;
+	if (version + strspn(version, "0") < end)
+		return true;
+	minor = strtoul(end + 1, NULL, 10);
+	if (minor < 100000)
+		snprintf(s->version, sizeof(s->version), "0.%lu", minor);
+	return false;
 }
 
 static struct stream_fault
@@ -146,7 +160,8 @@ fault_of(enum stream_error error, const char *text)
 	return (struct stream_fault){ error, text };
 }
 
-/* RFC 6120, 4.8.1 and 4.8.2, and the slip of connecting to the wrong port. */
+/* RFC 6120, 4.8.1 and 4.8.2, and the slip of connecting to the wrong port. A
+ * header without a content namespace is for those who name it each time. */
 static struct stream_fault
 namespaces_check(const struct stream *s, const struct xml_open *open)
 {
@@ -162,7 +177,7 @@ namespaces_check(const struct stream *s, const struct xml_open *open)
 		    s->component
 			? "clients connect to the client port, 5222"
 			: "components connect to the component port, 5223");
-	if (open->content_ns == NULL || strcmp(open->content_ns, ours) != 0)
+	if (open->content_ns != NULL && strcmp(open->content_ns, ours) != 0)
 		return fault_of(STREAM_INVALID_NAMESPACE, NULL);
 	return fault_of(STREAM_ERROR_NONE, NULL);
 }
@@ -199,27 +214,46 @@ peer_address(const struct xml_open *open)
 	return bare;
 }
 
+/* What xml:lang may be is written down elsewhere (BCP 47); what it can't be
+ * isn't put on each stanza. */
+static char *
+lang_of(const char *lang)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-";
+	size_t len = lang == NULL ? 0 : strspn(lang, chars);
+
+	if (len == 0 || len > LANG_MAX || lang[len] != '\0')
+		return NULL;
+	return xstrdup(lang);
+}
+
 struct stream_fault
 stream_header(struct stream *s, const struct xml_open *open,
     const char *component, struct buf *out)
 {
 	struct stream_fault f;
-	char *peer = NULL;
+	bool known = true;
 
 	s->header_sent = false;
+	free(s->peer);
+	free(s->lang);
+	s->peer = s->lang = NULL;
+	if (!s->component) {
+		/* Also for the header before an error: RFC 6120, 4.7.2. */
+		s->peer = peer_address(open);
+		s->lang = lang_of(open->lang);
+		known = version_settle(s, open->version);
+	}
 	f = namespaces_check(s, open);
 	if (f.error == STREAM_ERROR_NONE)
 		f = to_check(s, open);
 	if (f.error != STREAM_ERROR_NONE)
 		return f;
-	if (!s->component)
-		peer = peer_address(open);
-	header_write(s, s->component ? component : s->domain, peer, out);
-	free(peer);
-	if (!s->component && !version_is_known(open->version))
+	header_write(s, s->component ? component : s->domain, out);
+	if (!known)
 		return fault_of(STREAM_UNSUPPORTED_VERSION, NULL);
-	free(s->lang);
-	s->lang = open->lang == NULL ? NULL : xstrdup(open->lang);
 	return f;
 }
 
@@ -310,7 +344,7 @@ void
 stream_write_end(struct stream *s, struct buf *out)
 {
 	if (!s->header_sent)
-		header_write(s, s->domain, NULL, out);
+		header_write(s, s->domain, out);
 	buf_add_str(out, "</stream:stream>");
 }
 
@@ -318,7 +352,7 @@ void
 stream_write_error(struct stream *s, struct stream_fault fault, struct buf *out)
 {
 	if (!s->header_sent)
-		header_write(s, s->domain, NULL, out);
+		header_write(s, s->domain, out);
 	buf_addf(out, "<stream:error><%s xmlns='" NS_STREAM_ERRORS "'/>",
 	    stream_error_name(fault.error));
 	if (fault.text != NULL) {

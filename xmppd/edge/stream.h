@@ -32,6 +32,8 @@ struct stream {
 	bool header_sent;   /* on the present stream */
 	const char *domain; /* borrowed: the domain that is served */
 	char *lang;         /* default of the peer's stanzas; NULL: none */
+	char *peer;         /* the peer as it names itself; NULL: it doesn't */
+	char version[16];   /* that our header says; "": none */
 	char id[33];        /* of the present stream */
 };
 
