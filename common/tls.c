@@ -5,9 +5,11 @@
  */
 #include "common/tls.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -55,45 +57,164 @@ context_new(const SSL_METHOD *method)
 	return ctx;
 }
 
+/* ---- identities -------------------------------------------------------- */
+
+/* A key, its certificate, and the issuers. */
+struct identity {
+	char *name; /* what is asked for to be shown it; NULL: anything */
+	EVP_PKEY *key;
+	X509 *cert;
+	STACK_OF(X509) * chain;
+	struct identity *next;
+};
+
+static void
+identity_free(struct identity *id)
+{
+	if (id == NULL)
+		return;
+	free(id->name);
+	EVP_PKEY_free(id->key);
+	X509_free(id->cert);
+	sk_X509_pop_free(id->chain, X509_free);
+	free(id);
+}
+
 /* The leaf first, then its issuers, all out of one PEM text. */
 static int
-use_chain(SSL_CTX *ctx, BIO *bio, struct error *e)
+read_chain(struct identity *id, BIO *bio, struct error *e)
 {
-	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	X509 *issuer;
+
+	id->cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	id->chain = sk_X509_new_null();
+	if (id->cert == NULL || id->chain == NULL)
+		return openssl_error(e, "certificate can't be used");
+	while ((issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		if (sk_X509_push(id->chain, issuer) == 0)
+			fatalx("tls: no memory for a chain");
+	ERR_clear_error(); /* the end of the text is an error to PEM_read */
+	return 0;
+}
+
+static struct identity *
+identity_new(const char *key_pem, const char *chain_pem, struct error *e)
+{
+	struct identity *id = xcalloc(1, sizeof(*id));
+	BIO *bio = BIO_new_mem_buf(key_pem, -1);
 	int rc = 0;
 
-	if (cert == NULL || SSL_CTX_use_certificate(ctx, cert) != 1)
-		rc = openssl_error(e, "certificate can't be used");
-	X509_free(cert);
-	while (rc == 0 &&
-	    (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		if (SSL_CTX_add0_chain_cert(ctx, cert) != 1) {
-			X509_free(cert);
-			rc = openssl_error(e, "chain can't be used");
-		}
-	}
-	ERR_clear_error(); /* the end of the text is an error to PEM_read */
-	return rc;
+	id->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	if (id->key == NULL)
+		rc = openssl_error(e, "private key can't be read");
+	bio = BIO_new_mem_buf(chain_pem, -1);
+	if (rc == 0)
+		rc = read_chain(id, bio, e);
+	BIO_free(bio);
+	if (rc == 0 && X509_check_private_key(id->cert, id->key) != 1)
+		rc = openssl_error(e, "key and certificate do not match");
+	if (rc == 0)
+		return id;
+	identity_free(id);
+	return NULL;
 }
 
 static int
 use_identity(
     SSL_CTX *ctx, const char *key_pem, const char *chain_pem, struct error *e)
 {
-	BIO *bio = BIO_new_mem_buf(key_pem, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	int rc;
+	struct identity *id = identity_new(key_pem, chain_pem, e);
+	int rc = 0;
 
-	BIO_free(bio);
-	if (key == NULL)
-		return openssl_error(e, "private key can't be read");
-	bio = BIO_new_mem_buf(chain_pem, -1);
-	rc = use_chain(ctx, bio, e);
-	BIO_free(bio);
-	if (rc == 0 && SSL_CTX_use_PrivateKey(ctx, key) != 1)
-		rc = openssl_error(e, "key and certificate do not match");
-	EVP_PKEY_free(key);
+	if (id == NULL)
+		return RES_INVALID;
+	if (SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) != 1)
+		rc = openssl_error(e, "certificate can't be used");
+	identity_free(id);
 	return rc;
+}
+
+/* ---- further names of a server ----------------------------------------- */
+
+/* The further identities hang on their context and go with it. */
+static void
+names_free_cb(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
+    void *argp)
+{
+	struct identity *id = ptr, *next;
+
+	(void)parent;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	for (; id != NULL; id = next) {
+		next = id->next;
+		identity_free(id);
+	}
+}
+
+static int names_index;
+
+static void
+names_init(void)
+{
+	names_index =
+	    SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, names_free_cb);
+	if (names_index < 0)
+		fatalx("tls: no place for names");
+}
+
+static int
+names_place(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, names_init);
+	return names_index;
+}
+
+/* Shows the identity of that name, if there is one. */
+static void
+show_name(SSL *ssl, const char *name)
+{
+	const struct identity *id =
+	    SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), names_place());
+
+	for (; id != NULL; id = id->next)
+		if (strcasecmp(id->name, name) == 0 &&
+		    SSL_use_cert_and_key(
+			ssl, id->cert, id->key, id->chain, 1) != 1)
+			log_err("tls: %s: its certificate can't be used", name);
+}
+
+static int
+asked_cb(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	(void)arg;
+	if (name != NULL)
+		show_name(ssl, name);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+int
+tls_server_add_name(SSL_CTX *ctx, const char *name, const char *key_pem,
+    const char *chain_pem, struct error *e)
+{
+	struct identity *id = identity_new(key_pem, chain_pem, e);
+
+	if (id == NULL)
+		return RES_INVALID;
+	id->name = xstrdup(name);
+	id->next = SSL_CTX_get_ex_data(ctx, names_place());
+	if (SSL_CTX_set_ex_data(ctx, names_place(), id) != 1)
+		fatalx("tls: no memory for a name");
+	SSL_CTX_set_tlsext_servername_callback(ctx, asked_cb);
+	return 0;
 }
 
 SSL_CTX *
@@ -178,13 +299,15 @@ tls_client_ssl(SSL_CTX *ctx, const char *name)
 }
 
 SSL *
-tls_server_ssl(SSL_CTX *ctx)
+tls_server_ssl(SSL_CTX *ctx, const char *name)
 {
 	SSL *ssl = SSL_new(ctx);
 
 	if (ssl == NULL)
 		fatalx("tls: no connection");
 	SSL_set_accept_state(ssl);
+	if (name != NULL)
+		show_name(ssl, name);
 	return ssl;
 }
 

@@ -16,6 +16,12 @@ struct ssl_st;
  */
 struct ssl_ctx_st *tls_server_new(
     const char *key_pem, const char *chain_pem, struct error *e);
+/*
+ * A further identity of a server's context, for connections that ask for `name`
+ * (SNI; compared without case). Before the context's first connection.
+ */
+int tls_server_add_name(struct ssl_ctx_st *ctx, const char *name,
+    const char *key_pem, const char *chain_pem, struct error *e);
 /* Trust: PEM of anchors; a listed leaf is enough (partial chain). NULL: the
  * system's store. key and chain may be NULL: no client certificate. */
 struct ssl_ctx_st *tls_client_new(const char *key_pem, const char *chain_pem,
@@ -27,7 +33,9 @@ int tls_trust_add(
 /* A connection's SSL in client state; `name` is what the certificate must
  * cover (RFC 6125) and the SNI; NULL: the caller checks. */
 struct ssl_st *tls_client_ssl(struct ssl_ctx_st *ctx, const char *name);
-struct ssl_st *tls_server_ssl(struct ssl_ctx_st *ctx);
+/* In server state; `name`: the identity to show if the client asks for none,
+ * the context's own where there is no such; NULL: the context's own. */
+struct ssl_st *tls_server_ssl(struct ssl_ctx_st *ctx, const char *name);
 
 /* The reason why a handshake failed, for a log line. Empties OpenSSL's error
  * queue. */

@@ -233,7 +233,7 @@ pending_start_tls(struct pending *p)
 	p->c = conn_accept(l->loop, p->fd, &pending_ops, p);
 	p->fd = -1;
 	conn_set_deadline(p->c, HANDSHAKE_MS);
-	conn_start_tls(p->c, tls_server_ssl(ctx));
+	conn_start_tls(p->c, tls_server_ssl(ctx, NULL));
 }
 
 static void

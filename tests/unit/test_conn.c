@@ -93,15 +93,15 @@ take_text(BIO *bio)
 	return text;
 }
 
-/* A self-signed certificate for "example.com" and its key, as PEM. */
+/* A self-signed certificate for "DNS:name" and its key, as PEM. */
 static void
-make_certificate(char **key_pem, char **cert_pem)
+make_certificate(const char *names, char **key_pem, char **cert_pem)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	BIO *bio = BIO_new(BIO_s_mem());
-	X509_EXTENSION *san = X509V3_EXT_conf_nid(
-	    NULL, NULL, NID_subject_alt_name, "DNS:example.com");
+	X509_EXTENSION *san =
+	    X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
 
 	X509_set_version(cert, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
@@ -133,7 +133,7 @@ setup(void **state)
 		return -1;
 	w->a.c = conn_accept(w->loop, fd[0], &ops, &w->a);
 	w->b.c = conn_accept(w->loop, fd[1], &ops, &w->b);
-	make_certificate(&key, &cert);
+	make_certificate("DNS:example.com", &key, &cert);
 	w->server = tls_server_new(key, cert, NULL);
 	w->client = tls_client_new(NULL, NULL, cert, NULL);
 	free(key);
@@ -177,7 +177,7 @@ turn(struct world *w)
 static void
 start_tls(struct world *w, const char *name)
 {
-	conn_start_tls(w->a.c, tls_server_ssl(w->server));
+	conn_start_tls(w->a.c, tls_server_ssl(w->server, NULL));
 	conn_start_tls(w->b.c, tls_client_ssl(w->client, name));
 	TURN_UNTIL(w, (w->a.ready && w->b.ready) || w->b.why[0] != 0);
 }
@@ -219,7 +219,7 @@ starttls_happens_after_what_was_written_before_it(void **state)
 	struct world *w = *state;
 
 	conn_write(w->a.c, "<proceed/>", 10);
-	conn_start_tls(w->a.c, tls_server_ssl(w->server));
+	conn_start_tls(w->a.c, tls_server_ssl(w->server, NULL));
 	TURN_UNTIL(w, w->b.got.len == 10);
 	conn_start_tls(w->b.c, tls_client_ssl(w->client, "example.com"));
 	TURN_UNTIL(w, w->a.ready && w->b.ready);
@@ -236,6 +236,54 @@ a_certificate_for_another_name_is_refused_by_name(void **state)
 	start_tls(w, "example.org");
 	assert_non_null(strstr(w->b.why, "hostname mismatch"));
 	assert_int_equal(w->b.ready, 0);
+}
+
+/* A second name, and a client that trusts its certificate only. */
+static void
+add_second_name(struct world *w)
+{
+	char *key, *cert;
+
+	make_certificate("DNS:example.net", &key, &cert);
+	assert_int_equal(
+	    tls_server_add_name(w->server, "example.net", key, cert, NULL), 0);
+	SSL_CTX_free(w->client);
+	w->client = tls_client_new(NULL, NULL, cert, NULL);
+	free(key);
+	free(cert);
+}
+
+static void
+who_asks_for_a_name_is_shown_its_certificate(void **state)
+{
+	struct world *w = *state;
+
+	add_second_name(w);
+	start_tls(w, "Example.NET");
+	assert_int_equal(w->a.ready, 1);
+	assert_int_equal(w->b.ready, 1);
+}
+
+static void
+who_asks_for_none_is_shown_what_the_caller_says(void **state)
+{
+	struct world *w = *state;
+
+	add_second_name(w);
+	conn_start_tls(w->a.c, tls_server_ssl(w->server, "example.net"));
+	conn_start_tls(w->b.c, tls_client_ssl(w->client, NULL));
+	TURN_UNTIL(w, (w->a.ready && w->b.ready) || w->b.why[0] != 0);
+	assert_int_equal(w->b.ready, 1);
+}
+
+static void
+other_names_are_shown_the_first_certificate(void **state)
+{
+	struct world *w = *state;
+
+	add_second_name(w);
+	start_tls(w, "example.com");
+	assert_int_equal(w->b.ready, 0); /* which this client doesn't trust */
 }
 
 static void
@@ -324,6 +372,9 @@ main(void)
 		TEST(tls_carries_much_in_both_directions),
 		TEST(starttls_happens_after_what_was_written_before_it),
 		TEST(a_certificate_for_another_name_is_refused_by_name),
+		TEST(who_asks_for_a_name_is_shown_its_certificate),
+		TEST(who_asks_for_none_is_shown_what_the_caller_says),
+		TEST(other_names_are_shown_the_first_certificate),
 		TEST(may_be_ended_inside_its_read),
 		TEST(close_writes_what_is_queued),
 		TEST(a_paused_connection_pushes_back),

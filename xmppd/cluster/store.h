@@ -25,6 +25,14 @@
 struct store;
 struct event_base;
 
+/*
+ * The name of an account is the local part of its address; at a further domain
+ * (SHARED_DOMAINS) it is the bare address itself. So the first domain can be
+ * changed without any account being another, and no name is ambiguous: a local
+ * part has no "@" (RFC 7622, 3.3).
+ */
+#define SHARED_DOMAINS "domain/" /* and its name: a further domain */
+
 /* ---- commands ---------------------------------------------------------- */
 
 enum store_command {
@@ -234,12 +242,16 @@ void store_install(struct store *s, const char *path,
 
 /* The caller frees what is returned; NULL if there is none. */
 char *store_setting(struct store *s, const char *name);
-bool store_account_exists(struct store *s, const char *local);
+bool store_account_exists(struct store *s, const char *account);
 int store_account_keys(struct store *s, const char *local,
     struct scram_keys *keys); /* RES_NOT_FOUND */
 char *store_component_secret(struct store *s, const char *name);
 
 typedef void (*store_name_fn)(void *arg, const char *name, const char *value);
+/* Settings whose names begin with `prefix`, which ends in a "/", in the order
+ * of their names. */
+void store_settings(
+    struct store *s, const char *prefix, store_name_fn fn, void *arg);
 void store_accounts(struct store *s, store_name_fn fn, void *arg);
 void store_components(struct store *s, store_name_fn fn, void *arg); /* value:
 					  the secret; in the order of adding */

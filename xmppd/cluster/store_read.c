@@ -99,10 +99,10 @@ struct pair {
 	char *name, *value;
 };
 
+/* Runs a query that has a name and a value in each row. */
 static void
-each_pair(struct store *s, const char *sql, store_name_fn fn, void *arg)
+each_pair_of(struct store *s, struct db_query *q, store_name_fn fn, void *arg)
 {
-	struct db_query *q = read_query(s, sql);
 	struct buf pairs = { 0 };
 	struct pair pair;
 	struct cursor c;
@@ -121,6 +121,24 @@ each_pair(struct store *s, const char *sql, store_name_fn fn, void *arg)
 		crypto_wipe_free(pair.value);
 	}
 	buf_clear(&pairs);
+}
+
+static void
+each_pair(struct store *s, const char *sql, store_name_fn fn, void *arg)
+{
+	each_pair_of(s, read_query(s, sql), fn, arg);
+}
+
+void
+store_settings(struct store *s, const char *prefix, store_name_fn fn, void *arg)
+{
+	/* "domain/" to "domain0": "0" comes after "/". */
+	struct db_query *q = read_query(s,
+	    "SELECT name, value FROM setting"
+	    " WHERE name > ?1 AND name < rtrim(?1, '/') || '0' ORDER BY name");
+
+	db_bind_text(q, prefix);
+	each_pair_of(s, q, fn, arg);
 }
 
 void

@@ -139,7 +139,7 @@ starttls(struct session *s)
 	 * so nothing that a third party slipped in behind <starttls/>. */
 	stream_set_state(&s->stream, STREAM_OPENING, s->peer);
 	xmlstream_restart(s->xml, true);
-	conn_start_tls(s->conn, tls_server_ssl(tls));
+	conn_start_tls(s->conn, tls_server_ssl(tls, s->stream.domain));
 }
 
 /* ---- SASL -------------------------------------------------------------- */

@@ -399,7 +399,7 @@ session_connect(struct session *s, int fd, struct ssl_ctx_st *tls)
 	keepalive(fd);
 	s->conn = conn_accept(s->edge->loop, fd, &conn_ops, s);
 	if (tls != NULL)
-		conn_start_tls(s->conn, tls_server_ssl(tls));
+		conn_start_tls(s->conn, tls_server_ssl(tls, NULL));
 }
 
 void

@@ -38,7 +38,7 @@ TAILQ_HEAD(login_list, login);
 /* ---- addresses --------------------------------------------------------- */
 
 enum address_kind {
-	ADDRESS_SERVER,    /* this domain itself */
+	ADDRESS_SERVER,    /* a domain that is served itself */
 	ADDRESS_USER,      /* somebody at it */
 	ADDRESS_COMPONENT, /* a component's domain, and all at it */
 	ADDRESS_FOREIGN,   /* any other domain */
@@ -47,7 +47,8 @@ enum address_kind {
 /* A prepared JID in parts, borrowed; what it hasn't is absent. */
 struct address {
 	uint8_t kind; /* enum address_kind */
-	struct text full, bare, local, domain, resource;
+	struct text full, bare, domain, resource;
+	struct text local; /* of a user: its account in the store */
 };
 
 /* ---- edges and incarnations -------------------------------------------- */
@@ -141,7 +142,7 @@ enum rows_state { ROWS_UNKNOWN, ROWS_NONE, ROWS_SOME };
 struct user {
 	char *bare; /* key of router.users */
 	size_t bare_len;
-	char *local; /* NULL: a component */
+	char *local; /* its account in the store; NULL: a component */
 	struct login_list sessions;
 	struct roster *roster; /* cached; NULL: not read */
 	uint8_t rows;          /* enum rows_state */
@@ -267,6 +268,7 @@ struct router {
 	struct router_config cfg;
 	struct router_env env;
 	char *domain, *version;
+	struct map domains; /* further ones: char *, its own key */
 	uint32_t *voters;
 	struct directory *directory;
 	uint64_t now;
@@ -403,7 +405,7 @@ void bind_received(struct router *r, struct edge_state *edge, struct job *job);
 void address_read(const struct router *r, struct text jid, struct address *a);
 bool address_exists(struct router *r, const struct address *a);
 struct user *user_find(struct router *r, struct text bare);
-struct user *user_find_local(struct router *r, const char *local);
+struct user *user_find_account(struct router *r, const char *account);
 struct user *user_get(struct router *r, const struct address *a);
 void user_touch(struct router *r, struct user *u);
 void user_release(struct router *r, struct user *u);
@@ -412,6 +414,8 @@ bool user_is_binding(const struct user *u);
 struct login *user_session(const struct user *u, struct text full);
 struct login *component_session(struct router *r, struct text domain);
 char *component_domain(const struct router *r, const char *name);
+void domains_load(struct router *r);
+void domains_free(struct router *r);
 void components_load(struct router *r);
 void components_free(struct router *r);
 

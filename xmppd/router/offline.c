@@ -63,7 +63,7 @@ static void
 begin_cb(void *arg, const char *local, const char *value)
 {
 	struct router *r = arg;
-	struct user *u = user_find_local(r, local);
+	struct user *u = user_find_account(r, local);
 
 	(void)value;
 	if (u != NULL)

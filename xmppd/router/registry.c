@@ -14,7 +14,9 @@
 static uint8_t
 domain_kind(const struct router *r, struct text domain, bool has_local)
 {
-	if (text_is(domain, r->domain))
+	if (text_is(domain, r->domain) ||
+	    (r->domains.count > 0 &&
+		map_find(&r->domains, domain.data, domain.len) != NULL))
 		return has_local ? ADDRESS_USER : ADDRESS_SERVER;
 	if (map_find(&r->components, domain.data, domain.len) != NULL)
 		return ADDRESS_COMPONENT;
@@ -37,25 +39,29 @@ address_read(const struct router *r, struct text jid, struct address *a)
 	a->domain = a->bare;
 	at = memchr(a->bare.data, '@', a->bare.len);
 	if (at != NULL) {
-		a->local.data = a->bare.data;
-		a->local.len = (size_t)(at - a->bare.data);
 		a->domain.data = at + 1;
-		a->domain.len = a->bare.len - a->local.len - 1;
+		a->domain.len =
+		    a->bare.len - (size_t)(a->domain.data - a->bare.data);
 	}
 	a->kind = domain_kind(r, a->domain, at != NULL);
+	if (a->kind != ADDRESS_USER)
+		return;
+	a->local = a->bare;
+	if (text_is(a->domain, r->domain))
+		a->local.len = (size_t)(at - a->bare.data);
 }
 
 bool
 address_exists(struct router *r, const struct address *a)
 {
-	char *local;
+	char *account;
 	bool exists;
 
 	if (a->kind != ADDRESS_USER)
 		return false;
-	local = text_dup(a->local);
-	exists = store_account_exists(r->env.store, local);
-	free(local);
+	account = text_dup(a->local);
+	exists = store_account_exists(r->env.store, account);
+	free(account);
 	return exists;
 }
 
@@ -67,13 +73,16 @@ user_find(struct router *r, struct text bare)
 	return map_find(&r->users, bare.data, bare.len);
 }
 
+/* By the name of its account in the store. */
 struct user *
-user_find_local(struct router *r, const char *local)
+user_find_account(struct router *r, const char *account)
 {
 	struct user *u;
 	char *bare;
 
-	xasprintf(&bare, "%s@%s", local, r->domain);
+	if (strchr(account, '@') != NULL)
+		return user_find(r, text_of(account));
+	xasprintf(&bare, "%s@%s", account, r->domain);
 	u = user_find(r, text_of(bare));
 	free(bare);
 	return u;
@@ -153,6 +162,36 @@ user_is_binding(const struct user *u)
 		if (s->state == SESSION_BINDING)
 			return true;
 	return u->binding > 0;
+}
+
+/* ---- further domains --------------------------------------------------- */
+
+void
+domains_free(struct router *r)
+{
+	char *domain;
+	size_t at = 0;
+
+	while ((domain = map_next(&r->domains, &at)) != NULL)
+		free(domain);
+	map_clear(&r->domains);
+}
+
+static void
+domain_add_cb(void *arg, const char *name, const char *value)
+{
+	char *domain = xstrdup(name + strlen(SHARED_DOMAINS));
+	struct router *r = arg;
+
+	(void)value;
+	map_put_str(&r->domains, domain, domain);
+}
+
+void
+domains_load(struct router *r)
+{
+	domains_free(r);
+	store_settings(r->env.store, SHARED_DOMAINS, domain_add_cb, r);
 }
 
 /* ---- components -------------------------------------------------------- */

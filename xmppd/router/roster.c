@@ -131,7 +131,7 @@ op_applied(struct router *r, const struct store_op *op, uint64_t row)
 
 	if (op->op == EFFECT_DONE)
 		return;
-	u = user_find_local(r, op->user);
+	u = user_find_account(r, op->user);
 	if (u == NULL)
 		return;
 	if (op->op == EFFECT_STORE && row != 0)

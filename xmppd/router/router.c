@@ -42,6 +42,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->directory = dir;
 	r->complete = complete;
 	r->now = now;
+	domains_load(r);
 	components_load(r);
 	extensions_begin(r);
 	directory_lead(dir, cfg->term, complete);
@@ -102,6 +103,7 @@ router_free(struct router *r)
 	while (!TAILQ_EMPTY(&r->mirrors))
 		router_mirror_down(r, TAILQ_FIRST(&r->mirrors)->node);
 	components_free(r);
+	domains_free(r);
 	map_clear(&r->edges);
 	map_clear(&r->origins);
 	map_clear(&r->sessions);
@@ -165,7 +167,7 @@ effect_applied(struct router *r, const struct store_event *event)
 static void
 account_added(struct router *r, const char *local)
 {
-	struct user *u = user_find_local(r, local);
+	struct user *u = user_find_account(r, local);
 
 	if (u == NULL)
 		return;
@@ -178,7 +180,7 @@ account_added(struct router *r, const char *local)
 static void
 account_deleted(struct router *r, const char *local)
 {
-	struct user *u = user_find_local(r, local);
+	struct user *u = user_find_account(r, local);
 	struct login *s;
 
 	if (u == NULL)
@@ -206,6 +208,27 @@ component_deleted(struct router *r, const char *name)
 	user_touch(r, u);
 }
 
+/* A further domain was added, or one of them removed: who is there goes. */
+static void
+domains_changed(struct router *r)
+{
+	struct address a;
+	struct login *s;
+	struct user *u;
+	size_t at = 0;
+
+	domains_load(r);
+	while ((u = map_next(&r->users, &at)) != NULL) {
+		address_read(r, text_of(u->bare), &a);
+		if (a.kind != ADDRESS_FOREIGN)
+			continue;
+		TAILQ_FOREACH(s, &u->sessions, of_user)
+			login_kick(r, s, "host-gone",
+			    "the domain is not served any more");
+		user_touch(r, u);
+	}
+}
+
 void
 router_applied(struct router *r, const struct store_event *event, uint64_t now)
 {
@@ -214,6 +237,9 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 		effect_applied(r, event);
 	else if (event->what == STORE_ROWS_DEL)
 		offline_deleted(r, event);
+	else if (event->what == STORE_SETTING && event->name != NULL &&
+	    strncmp(event->name, SHARED_DOMAINS, strlen(SHARED_DOMAINS)) == 0)
+		domains_changed(r);
 	else if (event->what == STORE_COMPONENT_ADD)
 		components_load(r);
 	else if (event->what == STORE_ACCOUNT_ADD && event->code == RES_OK)
