@@ -32,6 +32,15 @@ role_name(enum role role)
 	return "none";
 }
 
+const char *
+role_group(enum role role)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (roles[i].role == role)
+			return roles[i].group;
+	return NULL;
+}
+
 static bool
 has_group(const gid_t *groups, size_t count, gid_t wanted)
 {

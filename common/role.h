@@ -10,7 +10,8 @@ enum role {
 	ROLE_ADMIN  /* everything: root, group mmp-admin */
 };
 
-const char *role_name(enum role role); /* "admin" */
+const char *role_name(enum role role);  /* "admin" */
+const char *role_group(enum role role); /* "mmp-admin"; NULL: of none */
 
 /*
  * The role of the process at the other end of a Unix socket, by what the

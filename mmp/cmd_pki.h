@@ -31,6 +31,10 @@ int pki_file_remove(struct mmp *mmp, const char *name, struct error *e);
 /* The names in the folder, sorted, without hidden ones. */
 int pki_file_list(struct mmp *mmp, json_t **names, struct error *e);
 
+/* What came by SFTP has the mode that it had where it came from. Gives this
+   user's files to the other administrators, and to all if it isn't secret. */
+void pki_files_share(struct mmp *mmp);
+
 /*
  * Which files the daemons are configured with, as {"a.key": "xmpp"}; `known` is
  * false where a daemon couldn't be asked. The caller releases it.

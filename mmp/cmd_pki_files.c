@@ -193,6 +193,57 @@ pki_file_list(struct mmp *mmp, json_t **names, struct error *e)
 	return 0;
 }
 
+/* Nothing that only administrators may read. */
+static bool
+is_public(const struct pki_file *file)
+{
+	static const char mark[] = "PRIVATE KEY"; /* encrypted ones too */
+	struct pki_content c;
+	bool is = false;
+
+	if (file->len > 0 &&
+	    memmem(file->data, file->len, mark, strlen(mark)) != NULL)
+		return false;
+	if (pki_read(file, &c, NULL) == 0) {
+		is = (c.kind == PKI_CERT || c.kind == PKI_CSR) && c.key == NULL;
+		pki_content_clear(&c);
+	}
+	return is;
+}
+
+static void
+share_own(struct mmp *mmp, const char *name, gid_t group)
+{
+	char *path = mmp_pki_path(mmp, name, NULL);
+	struct pki_file file;
+	struct stat st;
+
+	if (path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid() &&
+	    (st.st_gid != group || (st.st_mode & 0777) != 0664) &&
+	    pki_file_read(mmp, name, &file, NULL) == 0) {
+		share(path, is_public(&file) ? 0664 : 0660);
+		pki_file_clear(&file);
+	}
+	free(path);
+}
+
+void
+pki_files_share(struct mmp *mmp)
+{
+	const struct group *group = getgrnam(ADMIN_GROUP);
+	json_t *names, *name;
+	gid_t gid;
+	size_t i;
+
+	if (group == NULL || pki_file_list(mmp, &names, NULL) != 0)
+		return;
+	gid = group->gr_gid;
+	json_array_foreach(names, i, name)
+		share_own(mmp, json_string_value(name), gid);
+	json_decref(names);
+}
+
 /* What each daemon tells of files, and what it is shown as. */
 static const struct {
 	enum command_at at;

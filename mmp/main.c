@@ -17,6 +17,8 @@
 #include "common/strutil.h"
 #include "common/words.h"
 #include "common/xmalloc.h"
+#include "mmp/audit.h"
+#include "mmp/cmd_pki.h"
 #include "mmp/input.h"
 #include "mmp/mmp.h"
 #include "mmp/node.h"
@@ -176,6 +178,15 @@ find_user(void)
 static int
 run(struct mmp *mmp, const char *command)
 {
+	bool sftp = command != NULL && is_sftp(command);
+
+	/* A command's own refusal is logged with it. */
+	if (mmp->role == ROLE_NONE && (command == NULL || sftp)) {
+		audit_command(mmp, sftp ? "sftp" : "", "permission denied");
+		return run_denied(mmp, ROLE_AUDIT);
+	}
+	if (sftp)
+		return run_sftp(mmp->root);
 	if (command != NULL)
 		return run_line(mmp, command, false);
 	if (mmp->tty && isatty(STDOUT_FILENO))
@@ -203,6 +214,8 @@ start(const struct options *options)
 	/* A unit test holds that the table compiles. */
 	mmp.grammar = grammar = grammar_new(commands, &error);
 	mmp.input = input_new(STDIN_FILENO);
+	if (mmp.role == ROLE_ADMIN)
+		pki_files_share(&mmp);
 	status = run(&mmp, options->command);
 	input_free(mmp.input);
 	grammar_free(grammar);
@@ -227,9 +240,7 @@ main(int argc, char **argv)
 	if (status < 0 && options.command == NULL)
 		options.command = getenv("SSH_ORIGINAL_COMMAND");
 	if (status < 0)
-		status = options.command != NULL && is_sftp(options.command)
-		    ? run_sftp(options.root)
-		    : start(&options);
+		status = start(&options);
 	words_clear(&options.forced);
 	return status;
 }

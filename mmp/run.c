@@ -240,23 +240,38 @@ join_words(const struct words *words)
 	return buf_steal_str(&b);
 }
 
+int
+run_denied(const struct mmp *mmp, enum role needed)
+{
+	char *why;
+
+	if (mmp->role == ROLE_NONE)
+		xasprintf(&why,
+		    "permission denied: %s is in neither of the groups %s and "
+		    "%s",
+		    mmp->user, role_group(ROLE_ADMIN), role_group(ROLE_AUDIT));
+	else
+		xasprintf(&why,
+		    "permission denied: this needs the role %s (group %s)",
+		    role_name(needed), role_group(needed));
+	print_failure(stderr, why);
+	free(why);
+	return MMP_REFUSED;
+}
+
 static int
 run_permitted(
     struct mmp *mmp, const struct match *match, const struct words *words)
 {
 	bool permitted = mmp->role >= match->command->role;
-	char *line = join_words(words), *why;
+	char *line = join_words(words);
 
 	audit_command(
 	    mmp, line, permitted ? "permission granted" : "permission denied");
 	free(line);
 	if (permitted)
 		return run_match(mmp, match);
-	xasprintf(&why, "permission denied: this needs the role %s",
-	    role_name(match->command->role));
-	print_failure(stderr, why);
-	free(why);
-	return MMP_REFUSED;
+	return run_denied(mmp, match->command->role);
 }
 
 /* Behind any command --json asks for the result as it is. */

@@ -11,6 +11,9 @@
  */
 int run_line(struct mmp *mmp, const char *line, bool typed);
 
+/* Says why this user may not, who would need a role; gives the status. */
+int run_denied(const struct mmp *mmp, enum role needed);
+
 /* Whether a line may be kept in a history: it isn't if what was typed may be a
    secret in the wrong place. */
 bool run_may_be_kept(const struct mmp *mmp, const char *line);

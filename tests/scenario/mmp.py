@@ -743,8 +743,8 @@ def nobody_may_nothing(node):
              node.program, "--root", node.root, "-c", line], env=node.env,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
         equal((got.returncode, got.stdout), (1, b""))
-        expect(b"FAILURE: permission denied: this needs the role" in
-               got.stderr, got.stderr)
+        equal(got.stderr, b"FAILURE: permission denied: nobody is in neither "
+              b"of the groups mmp-admin and mmp-audit\n")
 
 
 def options_are_checked(node):
