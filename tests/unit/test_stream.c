@@ -14,6 +14,11 @@
 
 #define DOMAIN "example.org"
 
+static char served[] = DOMAIN, second[] = "example.net", gone[] = "example.com";
+static struct stream_domain gone_domain = { gone, false, NULL };
+static struct stream_domain second_domain = { second, true, &gone_domain };
+static const struct stream_domain domains = { served, true, &second_domain };
+
 static struct xml_open
 good_open(void)
 {
@@ -49,7 +54,8 @@ static const struct {
 	{ "stream", NS_STREAM, NS_CLIENT, DOMAIN, "",
 	    STREAM_UNSUPPORTED_VERSION },
 	/* 4.9.3.6 and 4.9.3.7 */
-	{ "stream", NS_STREAM, NS_CLIENT, "example.net", "1.0",
+	{ "stream", NS_STREAM, NS_CLIENT, "example.net", "1.0", 0 },
+	{ "stream", NS_STREAM, NS_CLIENT, "example.com", "1.0",
 	    STREAM_HOST_UNKNOWN },
 	{ "stream", NS_STREAM, NS_CLIENT, "x@example.org", "1.0",
 	    STREAM_HOST_UNKNOWN },
@@ -83,7 +89,7 @@ judges_headers(void **state)
 		struct stream_fault fault;
 		struct stream s;
 
-		stream_init(&s, DOMAIN, false);
+		stream_init(&s, &domains, false);
 		fault = stream_header(&s, &open, NULL, &out);
 		if (fault.error != headers[i].error)
 			fail_msg("row %zu: %d", i, (int)fault.error);
@@ -110,7 +116,7 @@ answers_with_a_header(void **state)
 	(void)state;
 	open.from = "Ann@example.org/x";
 	open.lang = "de";
-	stream_init(&s, DOMAIN, false);
+	stream_init(&s, &domains, false);
 	stream_header(&s, &open, NULL, &out);
 	assert_non_null(strstr(buf_str(&out), " from='example.org'"));
 	assert_non_null(strstr(buf_str(&out), " to='ann@example.org'"));
@@ -130,6 +136,30 @@ answers_with_a_header(void **state)
 	stream_clear(&s);
 }
 
+/* A further domain is answered in its name, and kept to after the login. */
+static void
+a_login_stays_at_its_domain(void **state)
+{
+	struct xml_open open = good_open();
+	struct buf out = { 0 };
+	struct stream s;
+
+	(void)state;
+	open.to = "Example.NET";
+	stream_init(&s, &domains, false);
+	assert_int_equal(stream_header(&s, &open, NULL, &out).error, 0);
+	assert_non_null(strstr(buf_str(&out), " from='example.net'"));
+	assert_string_equal(s.domain, second);
+	s.authenticated = true;
+	open.to = DOMAIN;
+	assert_int_equal(
+	    stream_header(&s, &open, NULL, &out).error, STREAM_HOST_UNKNOWN);
+	open.to = "example.net";
+	assert_int_equal(stream_header(&s, &open, NULL, &out).error, 0);
+	buf_clear(&out);
+	stream_clear(&s);
+}
+
 static void
 a_component_is_answered_by_its_name(void **state)
 {
@@ -142,7 +172,7 @@ a_component_is_answered_by_its_name(void **state)
 	open.content_ns = NS_COMPONENT;
 	open.to = "cb1.example.org";
 	open.version = NULL;
-	stream_init(&s, DOMAIN, true);
+	stream_init(&s, &domains, true);
 	fault = stream_header(&s, &open, "cb1.example.org", &out);
 	assert_int_equal(fault.error, STREAM_ERROR_NONE);
 	assert_non_null(strstr(buf_str(&out), " from='cb1.example.org'"));
@@ -176,7 +206,7 @@ offers_what_fits_the_state(void **state)
 		struct buf out = { 0 };
 		struct stream s;
 
-		stream_init(&s, DOMAIN, false);
+		stream_init(&s, &domains, false);
 		s.secure = rows[i].secure;
 		s.authenticated = rows[i].authenticated;
 		stream_features(&s, "MECHS", &out);
@@ -221,7 +251,7 @@ knows_the_elements(void **state)
 			.ns = rows[i].ns,
 			.content_ns = rows[i].content };
 
-		stream_init(&s, DOMAIN, rows[i].component);
+		stream_init(&s, &domains, rows[i].component);
 		if (stream_input(&s, &stanza) != rows[i].input)
 			fail_msg("row %zu", i);
 	}
@@ -261,7 +291,7 @@ takes_elements_in_their_turn(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct stream s;
 
-		stream_init(&s, DOMAIN, false);
+		stream_init(&s, &domains, false);
 		s.state = rows[i].state;
 		s.authenticated = s.state >= STREAM_UNBOUND;
 		if (stream_allows(&s, rows[i].input).error != rows[i].error)
@@ -277,7 +307,7 @@ writes_errors_and_ends(void **state)
 	struct stream s;
 
 	(void)state;
-	stream_init(&s, DOMAIN, false);
+	stream_init(&s, &domains, false);
 	s.header_sent = true;
 	stream_write_error(&s, fault, &out);
 	assert_string_equal(buf_str(&out),
@@ -304,6 +334,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_headers),
 		cmocka_unit_test(answers_with_a_header),
+		cmocka_unit_test(a_login_stays_at_its_domain),
 		cmocka_unit_test(a_component_is_answered_by_its_name),
 		cmocka_unit_test(offers_what_fits_the_state),
 		cmocka_unit_test(knows_the_elements),

@@ -99,10 +99,6 @@ c2s_header(struct session *s, const struct xml_open *open)
 	struct buf *out = &s->edge->out, mechanisms = { 0 };
 	struct stream_fault fault;
 
-	login->env = (struct sasl_env){ .arg = s,
-		.domain = s->stream.domain,
-		.secret = s->edge->secret,
-		.binding = binding_cb };
 	buf_reset(out);
 	fault = stream_header(&s->stream, open, NULL, out);
 	if (fault.error != STREAM_ERROR_NONE) {
@@ -114,6 +110,10 @@ c2s_header(struct session *s, const struct xml_open *open)
 		session_error(s, fault.error, fault.text);
 		return;
 	}
+	login->env = (struct sasl_env){ .arg = s,
+		.domain = s->stream.domain,
+		.secret = s->edge->secret,
+		.binding = binding_cb };
 	sasl_features(&login->env, &mechanisms);
 	stream_features(&s->stream, buf_str(&mechanisms), out);
 	buf_clear(&mechanisms);
@@ -226,6 +226,24 @@ derive(struct session *s)
 	    sasl_params(s->c2s->sasl), derived_cb, d);
 }
 
+/* Asks for the keys of an account: at a further domain its name is its bare
+ * address (store.h). */
+static void
+ask_keys(struct session *s)
+{
+	const char *user = sasl_user(s->c2s->sasl);
+	const char *domain = s->stream.domain;
+	char *account;
+
+	if (domain == s->stream.domains->name)
+		account = xstrdup(user);
+	else
+		xasprintf(&account, "%s@%s", user, domain);
+	uplink_query(
+	    s->edge->uplink, QUERY_SCRAM, account, s, edge_now(s->edge));
+	free(account);
+}
+
 static void
 auth_go_on(struct session *s, enum sasl_result result, const struct buf *data)
 {
@@ -240,8 +258,7 @@ auth_go_on(struct session *s, enum sasl_result result, const struct buf *data)
 		auth_failed(s, sasl_condition(s->c2s->sasl));
 		break;
 	case SASL_KEYS:
-		uplink_query(s->edge->uplink, QUERY_SCRAM,
-		    sasl_user(s->c2s->sasl), s, edge_now(s->edge));
+		ask_keys(s);
 		break;
 	case SASL_DERIVE:
 		derive(s);

@@ -230,8 +230,9 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	e->base = base;
 	e->cfg = *cfg;
 	e->env = *env;
-	e->domain = xstrdup(cfg->domain);
-	e->cfg.domain = e->domain;
+	e->domains.name = xstrdup(cfg->domain);
+	e->domains.on = true;
+	e->cfg.domain = e->domains.name;
 	e->loop = conn_loop_new(base);
 	ops.arg = e;
 	e->uplink = uplink_new(&up, &ops, edge_now(e));
@@ -249,6 +250,19 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	return e;
 }
 
+static void
+domains_free(struct stream_domain *first)
+{
+	struct stream_domain *d;
+
+	while ((d = first->next) != NULL) {
+		first->next = d->next;
+		free(d->name);
+		free(d);
+	}
+	free(first->name);
+}
+
 void
 edge_free(struct edge *e)
 {
@@ -264,8 +278,35 @@ edge_free(struct edge *e)
 	buf_clear(&e->payload);
 	buf_clear(&e->child);
 	crypto_wipe_free(e->secret);
-	free(e->domain);
+	domains_free(&e->domains);
 	free(e);
+}
+
+static void
+domain_on(struct stream_domain *first, const char *name)
+{
+	struct stream_domain *d = first;
+
+	while (d->next != NULL && strcmp(d->name, name) != 0)
+		d = d->next;
+	if (strcmp(d->name, name) != 0) {
+		d->next = xcalloc(1, sizeof(*d));
+		d = d->next;
+		d->name = xstrdup(name);
+	}
+	d->on = true;
+}
+
+void
+edge_set_domains(struct edge *e, const char *const *names, size_t count)
+{
+	struct stream_domain *d;
+
+	/* Sessions still name the ones that go. */
+	for (d = e->domains.next; d != NULL; d = d->next)
+		d->on = false;
+	for (size_t i = 0; i < count; i++)
+		domain_on(&e->domains, names[i]);
 }
 
 void

@@ -68,6 +68,10 @@ void edge_set_serving(struct edge *e, bool serving, const char *condition);
  * has answered within hold (G4). */
 bool edge_is_serving(const struct edge *e);
 
+/* The further domains that are served, all of them: new streams may be to them
+ * as well. The router ends the sessions at one that goes. */
+void edge_set_domains(struct edge *e, const char *const *names, size_t count);
+
 /* The TLS contexts for new connections; borrowed, may be replaced at any time
  * (an open connection keeps its own reference). */
 void edge_set_tls(

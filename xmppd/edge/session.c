@@ -362,7 +362,7 @@ session_new(struct edge *e, bool component, const char *peer)
 	s->ops = component ? &component_ops : &c2s_ops;
 	s->peer = xstrdup(peer);
 	s->fd = -1;
-	stream_init(&s->stream, e->domain, component);
+	stream_init(&s->stream, &e->domains, component);
 	s->counted = logins_enter(&e->logins_under_way, peer);
 	if (!s->counted) {
 		session_free(s);

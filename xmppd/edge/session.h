@@ -90,7 +90,7 @@ struct edge {
 	struct event_base *base;
 	struct conn_loop *loop;
 	struct edge_config cfg;
-	char *domain;
+	struct stream_domain domains; /* the first, and further ones */
 	struct edge_env env;
 	struct uplink *uplink;
 	struct ssl_ctx_st *client_tls, *component_tls;

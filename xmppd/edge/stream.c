@@ -66,10 +66,12 @@ static const struct {
 };
 
 void
-stream_init(struct stream *s, const char *domain, bool component)
+stream_init(
+    struct stream *s, const struct stream_domain *domains, bool component)
 {
 	memset(s, 0, sizeof(*s));
-	s->domain = domain;
+	s->domains = domains;
+	s->domain = domains->name;
 	s->component = component;
 	if (!component)
 		snprintf(s->version, sizeof(s->version), "%s", VERSION);
@@ -182,21 +184,39 @@ namespaces_check(const struct stream *s, const struct xml_open *open)
 	return fault_of(STREAM_ERROR_NONE, NULL);
 }
 
-static struct stream_fault
-to_check(const struct stream *s, const struct xml_open *open)
+/* The domain that is asked for; NULL: it isn't served. Who has logged in stays
+ * where that was. */
+static const char *
+domain_find(const struct stream *s, const char *name)
 {
+	const struct stream_domain *d;
+
+	if (s->authenticated)
+		return strcmp(name, s->domain) == 0 ? s->domain : NULL;
+	for (d = s->domains; d != NULL; d = d->next)
+		if (d->on && strcmp(name, d->name) == 0)
+			return d->name;
+	return NULL;
+}
+
+static struct stream_fault
+to_check(struct stream *s, const struct xml_open *open)
+{
+	const char *found = NULL;
 	char *domain;
-	bool ours;
 
 	if (open->to == NULL)
 		return fault_of(STREAM_IMPROPER_ADDRESSING, "'to' is missing");
 	if (s->component)
 		return fault_of(STREAM_ERROR_NONE, NULL);
 	domain = jid_prep_domain(open->to);
-	ours = domain != NULL && strcmp(domain, s->domain) == 0;
+	if (domain != NULL)
+		found = domain_find(s, domain);
 	free(domain);
-	return ours ? fault_of(STREAM_ERROR_NONE, NULL)
-		    : fault_of(STREAM_HOST_UNKNOWN, NULL);
+	if (found == NULL)
+		return fault_of(STREAM_HOST_UNKNOWN, NULL);
+	s->domain = found;
+	return fault_of(STREAM_ERROR_NONE, NULL);
 }
 
 /* The peer's address for our header (RFC 6120, 4.7.2); NULL if it is none. */

@@ -24,13 +24,22 @@ enum stream_state {
 	STREAM_CLOSED, /* closed here: nothing more is read */
 };
 
+/* A domain that is served: the edge's, for as long as there are streams. */
+struct stream_domain {
+	char *name;
+	bool on; /* new streams may be to it */
+	struct stream_domain *next;
+};
+
 struct stream {
 	enum stream_state state;
 	bool component;
 	bool secure; /* under TLS, or where it needn't be */
 	bool authenticated;
-	bool header_sent;   /* on the present stream */
-	const char *domain; /* borrowed: the domain that is served */
+	bool header_sent;                    /* on the present stream */
+	const struct stream_domain *domains; /* borrowed; the first is ours
+						where none was asked for */
+	const char *domain; /* of them: whom the peer asked for */
 	char *lang;         /* default of the peer's stanzas; NULL: none */
 	char *peer;         /* the peer as it names itself; NULL: it doesn't */
 	char version[16];   /* that our header says; "": none */
@@ -43,7 +52,8 @@ struct stream_fault {
 	const char *text; /* NULL: none */
 };
 
-void stream_init(struct stream *s, const char *domain, bool component);
+void stream_init(
+    struct stream *s, const struct stream_domain *domains, bool component);
 void stream_clear(struct stream *s);
 
 /* The one door from state to state; `who` is for the log. */
