@@ -25,6 +25,8 @@
 #include "common/varlink_server.h"
 #include "common/xmalloc.h"
 
+#define BRIDGE_START_MS 1500
+
 static void bridge_continue(struct bridge *b);
 
 /* ---- the connection ---------------------------------------------------- */
@@ -193,13 +195,26 @@ bridge_note_since(struct bridge *b)
 	b->since_unix = clock_unix_at(status.since);
 }
 
+/* Who is started together with this node's XMPP server, and needs to know whom
+ * that trusts, waits for it: a log-in without that knowledge would fail. */
+static unsigned
+bridge_patience(const struct bridge *b)
+{
+	uint64_t age = clock_ms() - b->started;
+
+	if (b->local_trust != NULL || age > BRIDGE_START_MS ||
+	    conf_text(b->conf, SETTING_TRUST) != NULL)
+		return 0;
+	return (unsigned)(BRIDGE_START_MS - age);
+}
+
 static void
 bridge_continue(struct bridge *b)
 {
 	switch (connector_step(b->connector, clock_ms())) {
 	case CONNECTOR_LOOK_UP:
 		locator_start(b->locator, conf_text(b->conf, SETTING_DOMAIN),
-		    conf_text(b->conf, SETTING_SERVER));
+		    conf_text(b->conf, SETTING_SERVER), bridge_patience(b));
 		break;
 	case CONNECTOR_CONNECT:
 		bridge_connect(b);

@@ -3,7 +3,8 @@
  *
  * local_ask -> connected, written -> read up to the NUL -> the caller. Refused,
  * closed, malformed, or not within half a second: the caller gets the reason. A
- * server that is down answers at once, so this delays no log-in elsewhere.
+ * server that is down answers at once, so this delays no log-in elsewhere; but
+ * where both are being started, it is given a moment.
  */
 #include "callbridge/local.h"
 
@@ -19,11 +20,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/varlink.h"
 #include "common/xmalloc.h"
 
 struct local_call {
+	struct event_base *base;
+	char *root;
+	const char *method;
+	uint64_t until; /* ms: tried again before that */
+	bool again;     /* the timer is for that */
 	struct bufferevent *bev;
 	struct event *timer; /* the deadline; or at once, with `why` */
 	const char *why;
@@ -39,6 +46,7 @@ local_cancel(struct local_call *call)
 	if (call->bev != NULL)
 		bufferevent_free(call->bev);
 	event_free(call->timer);
+	free(call->root);
 	free(call);
 }
 
@@ -50,16 +58,6 @@ local_finish(struct local_call *call, json_t *answer, const char *why)
 
 	local_cancel(call);
 	cb(answer, why, arg);
-}
-
-static void
-local_timer_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct local_call *call = arg;
-
-	(void)fd;
-	(void)what;
-	local_finish(call, NULL, call->why);
 }
 
 static void
@@ -114,10 +112,10 @@ local_connect(const char *root)
 }
 
 static void
-local_send(struct local_call *call, const char *method)
+local_send(struct local_call *call)
 {
 	json_t *message =
-	    json_pack("{s:s, s:{}}", "method", method, "parameters");
+	    json_pack("{s:s, s:{}}", "method", call->method, "parameters");
 	struct buf out = { 0 };
 
 	if (varlink_encode(message, &out, NULL) == RES_OK)
@@ -126,35 +124,62 @@ local_send(struct local_call *call, const char *method)
 	buf_clear(&out);
 }
 
-struct local_call *
-local_ask(struct event_base *base, const char *root, const char *method,
-    local_cb cb, void *arg)
+/* Connects and asks; or comes back in a moment, while there is time. */
+static void
+local_try(struct local_call *call)
 {
-	static const struct timeval limit = { 0, 500000 }, now = { 0, 0 };
-	struct local_call *call = xcalloc(1, sizeof(*call));
-	int fd = local_connect(root), error = errno;
+	static const struct timeval limit = { 0, 500000 }, now = { 0, 0 },
+				    soon = { 0, 50000 };
+	int fd = local_connect(call->root), error = errno;
 
-	call->cb = cb;
-	call->arg = arg;
-	call->timer = evtimer_new(base, local_timer_cb, call);
-	if (call->timer == NULL)
-		fatalx("local: no timer");
 	if (fd < 0) {
 		call->why = error == EACCES
 		    ? "this node's XMPP server can't be asked: permission "
 		      "denied on its control socket"
 		    : "this node's XMPP server is not running";
-		evtimer_add(call->timer, &now);
-		return call;
+		call->again = error != EACCES && clock_ms() < call->until;
+		evtimer_add(call->timer, call->again ? &soon : &now);
+		return;
 	}
+	call->again = false;
 	call->why = "this node's XMPP server does not answer";
 	evtimer_add(call->timer, &limit);
 	call->bev = bufferevent_socket_new(
-	    base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	    call->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (call->bev == NULL)
 		fatalx("local: no buffers");
 	bufferevent_setcb(call->bev, local_read_cb, NULL, local_event_cb, call);
 	bufferevent_enable(call->bev, EV_READ | EV_WRITE);
-	local_send(call, method);
+	local_send(call);
+}
+
+static void
+local_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct local_call *call = arg;
+
+	(void)fd;
+	(void)what;
+	if (call->again)
+		local_try(call);
+	else
+		local_finish(call, NULL, call->why);
+}
+
+struct local_call *
+local_ask(const struct local_question *q, local_cb cb, void *arg)
+{
+	struct local_call *call = xcalloc(1, sizeof(*call));
+
+	call->base = q->base;
+	call->root = xstrdup(q->root);
+	call->method = q->method;
+	call->until = clock_ms() + q->patience_ms;
+	call->cb = cb;
+	call->arg = arg;
+	call->timer = evtimer_new(q->base, local_timer_cb, call);
+	if (call->timer == NULL)
+		fatalx("local: no timer");
+	local_try(call);
 	return call;
 }

@@ -14,8 +14,14 @@ struct local_call;
  */
 typedef void (*local_cb)(json_t *answer, const char *why, void *arg);
 
-struct local_call *local_ask(struct event_base *base, const char *root,
-    const char *method, local_cb cb, void *arg);
+struct local_question {
+	struct event_base *base;
+	const char *root, *method; /* the method: a constant */
+	unsigned patience_ms;      /* for a server that doesn't listen yet */
+};
+
+struct local_call *local_ask(
+    const struct local_question *q, local_cb cb, void *arg);
 void local_cancel(struct local_call *call); /* NULL is fine */
 
 #endif

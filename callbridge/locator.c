@@ -51,6 +51,7 @@ struct locator {
 	struct locator_host hosts[LOCATOR_SERVERS_MAX];
 	size_t count;
 	uint16_t port; /* of localhost; 0: what it listens on */
+	unsigned patience_ms;
 	unsigned open; /* questions without an answer */
 	uint32_t ttl;
 	struct buf why;
@@ -218,6 +219,14 @@ locator_ask_srv(struct locator *l, const char *domain)
 
 /* ---- this node's own server -------------------------------------------- */
 
+static struct local_call *
+locator_ask_local(struct locator *l, const char *method, local_cb cb)
+{
+	struct local_question q = { l->base, l->root, method, l->patience_ms };
+
+	return local_ask(&q, cb, l);
+}
+
 /* An entry of what it listens on, "a:5222:5223", as addresses. */
 static void
 locator_add_listen(
@@ -348,8 +357,8 @@ locator_use_server(struct locator *l, const char *server)
 	if (str_equal_nocase(host, "localhost")) {
 		l->port = port;
 		l->open++;
-		l->show_call = local_ask(
-		    l->base, l->root, "im.xmppd.Xmpp.Show", locator_show_cb, l);
+		l->show_call =
+		    locator_ask_local(l, "im.xmppd.Xmpp.Show", locator_show_cb);
 		return;
 	}
 	locator_add_host(l, host, port != 0 ? port : LOCATOR_PORT);
@@ -408,9 +417,11 @@ locator_cancel(struct locator *l)
 }
 
 void
-locator_start(struct locator *l, const char *domain, const char *server)
+locator_start(struct locator *l, const char *domain, const char *server,
+    unsigned patience_ms)
 {
 	locator_cancel(l);
+	l->patience_ms = patience_ms;
 	buf_reset(&l->why);
 	free(l->trust);
 	l->trust = NULL;
@@ -418,8 +429,8 @@ locator_start(struct locator *l, const char *domain, const char *server)
 	l->uncertain = false;
 	l->ttl = LOCATOR_SET_TTL;
 	l->open++;
-	l->trust_call = local_ask(
-	    l->base, l->root, "im.xmppd.Xmpp.Trust", locator_trust_cb, l);
+	l->trust_call =
+	    locator_ask_local(l, "im.xmppd.Xmpp.Trust", locator_trust_cb);
 	if (server != NULL)
 		locator_use_server(l, server);
 	else

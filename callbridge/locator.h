@@ -35,9 +35,11 @@ void locator_free(struct locator *l);
 
 /*
  * Looks up; the callback comes once, never from in here. What was under way is
- * given up. `server` NULL: by DNS SRV.
+ * given up. `server` NULL: by DNS SRV. `patience_ms`: for this node's own
+ * server, where it doesn't listen yet.
  */
-void locator_start(struct locator *l, const char *domain, const char *server);
+void locator_start(struct locator *l, const char *domain, const char *server,
+    unsigned patience_ms);
 void locator_cancel(struct locator *l);
 
 /* "name", "address", "name:port", "[address]:port"; *port 0: not said. */

@@ -822,6 +822,25 @@ def it_trusts_what_its_own_node_trusts(s):
     bridge.wait_state("connected", 12.0)
 
 
+def it_waits_for_its_own_node_to_start(s):
+    bridge = s.bridge(start=False)
+    s.server(CB2, PORT)
+    with open(WORK + "/pki/ca.crt") as ca:
+        trust = ca.read()
+    xmppd = s.xmppd(bridge.root, trust)
+    bridge.start()
+    bridge.configure(DNS, domain="priority.com", trust=None)
+    bridge.wait_state("connected")
+    bridge.stop()
+    xmppd.close()
+    s.things.remove(xmppd)
+    bridge.start()
+    time.sleep(0.3)
+    s.xmppd(bridge.root, trust)
+    bridge.wait_state("connected")
+    check("not accepted" not in bridge.log(), bridge.log())
+
+
 def a_listed_leaf_is_enough(s):
     s.server(CB2, PORT)
     bridge = s.bridge()
