@@ -74,13 +74,14 @@ def header(content=CLIENT, to=DOMAIN, more="version='1.0'"):
 class Xmppd:
     """One standalone server, enabled, with a certificate for DOMAIN."""
 
-    def __init__(self, build, users=()):
+    def __init__(self, build, users=(), address=ADDRESS):
+        self.address = address
         self.dir = guard.folder("xmppd-scenario.")
         self.port, self.component_port = free_port(), free_port()
         self.process = None
         self.make_certificate()
         with open(self.dir + "/interfaces.json", "w") as interfaces:
-            json.dump({"a": {"addresses": [ADDRESS]}}, interfaces)
+            json.dump({"a": {"addresses": [address]}}, interfaces)
         self.build = build
         self.start()
         self.call("Xmpp.Domain", domain=DOMAIN)
@@ -123,8 +124,9 @@ class Xmppd:
             return control.connect_ex(self.dir + "/xmppd.sock") == 0
 
     def is_open(self):
-        with socket.socket() as s:
-            if s.connect_ex((ADDRESS, self.port)) != 0:
+        with socket.socket(socket.AF_INET6 if ":" in self.address
+                           else socket.AF_INET) as s:
+            if s.connect_ex((self.address, self.port)) != 0:
                 return False
             # Bound is not yet served: what isn't is reset.
             s.sendall(header().encode())
@@ -195,7 +197,7 @@ class Stream:
 
     def __init__(self, server, port=None, tls=False, alpn=None, version=None):
         self.sock = socket.create_connection(
-            (ADDRESS, port or server.port), 10)
+            (server.address, port or server.port), 10)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.text, self.jid = "", None
         if tls:
