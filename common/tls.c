@@ -328,14 +328,19 @@ tls_why(SSL *ssl, char *out, size_t size)
 	ERR_clear_error();
 }
 
+bool
+tls_is_12(SSL *ssl)
+{
+	return SSL_version(ssl) == TLS1_2_VERSION;
+}
+
 size_t
 tls_exporter(SSL *ssl, uint8_t out[32])
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 
-	/* RFC 9266, 4.2: TLS 1.2 only with extended master secret; we have
-	 * tls-unique there. */
-	if (SSL_version(ssl) < TLS1_3_VERSION ||
+	/* RFC 9266, 4.2: TLS 1.2 only with extended master secret. */
+	if ((tls_is_12(ssl) && SSL_get_extms_support(ssl) != 1) ||
 	    SSL_export_keying_material(
 		ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 0) != 1)
 		return 0;

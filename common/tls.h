@@ -43,6 +43,7 @@ void tls_why(struct ssl_st *ssl, char *out, size_t size);
 
 /* Channel bindings; the length, or 0 if this connection has none of the kind.
  */
+bool tls_is_12(struct ssl_st *ssl);
 size_t tls_exporter(struct ssl_st *ssl, uint8_t out[32]); /* RFC 9266 */
 /* RFC 5929, 3. It isn't defined for TLS 1.3, where this is what clients on
  * OpenSSL take for it. */

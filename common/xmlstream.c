@@ -513,6 +513,8 @@ on_text(void *arg, const xmlChar *text, int len)
 		xml_add_escaped(&x->inner, (const char *)text, (size_t)len);
 	} else if (is_space(text, len)) {
 		x->boundary = consumed(x); /* a keepalive: RFC 6120, 4.6.1 */
+		if (x->ops->space != NULL)
+			x->ops->space(x->arg);
 	} else {
 		/* RFC 6120, 4.9.3.1 would also allow invalid-xml here. */
 		fail(x, STREAM_BAD_FORMAT, "text between stanzas");

@@ -57,6 +57,9 @@ struct xmlstream_ops {
 	void (*close)(void *arg); /* </stream:stream> */
 	/* Fatal for the stream; nothing more is reported after it. */
 	void (*error)(void *arg, enum stream_error error, const char *text);
+	/* White space between elements, when something follows it; may be
+	 * NULL. */
+	void (*space)(void *arg);
 };
 
 struct xmlstream *xmlstream_new(const struct xml_limits *limits,

@@ -21,6 +21,7 @@ static const char *const seeds[] = {
 	"SCRAM-SHA-1\ny,a=admin,n=user,r=abc\nc=eSws,r=abc,p=AAAA",
 	"PLAIN\n\1user\1password",
 	"SCRAM-SHA-256\n\nn,,n=user,r=abc,x=y",
+	"SCRAM-SHA-256\nn,,m=x,n=user,r=abc\nc=biws,r=abc,m=x,p=AAAA",
 	NULL,
 };
 
@@ -31,10 +32,10 @@ fuzz_seed(size_t i, struct buf *b)
 }
 
 static size_t
-binding_cb(void *arg, const char *type, uint8_t out[64])
+binding_cb(void *arg, enum sasl_binding binding, uint8_t out[64])
 {
 	(void)arg;
-	if (strcmp(type, "tls-exporter") != 0)
+	if (binding != SASL_EXPORTER)
 		return 0;
 	memset(out, 7, 32);
 	return 32;
@@ -96,6 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size != 0)
 		memcpy(copy, data, size);
 	copy[size] = '\0';
+	sasl_env_ready(&env);
 	line = strchr(copy, '\n');
 	if (line != NULL) {
 		*line = '\0';

@@ -111,7 +111,7 @@ static void
 run(const uint8_t *data, size_t size, size_t chunk, bool rest, struct trace *t)
 {
 	static const struct xmlstream_ops ops = { open_cb, stanza_cb, close_cb,
-		error_cb };
+		error_cb, NULL };
 	static const struct xml_limits limits = { 2000, 20, 20 };
 	struct xmlstream *x = xmlstream_new(&limits, &ops, t);
 	size_t part;

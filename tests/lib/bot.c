@@ -328,7 +328,7 @@ error_cb(void *arg, enum stream_error error, const char *text)
 }
 
 static const struct xmlstream_ops xml_ops = { open_cb, stanza_cb, end_cb,
-	error_cb };
+	error_cb, NULL };
 
 static void
 read_cb(void *arg, const uint8_t *data, size_t len)

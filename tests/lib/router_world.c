@@ -721,7 +721,7 @@ xml_start(struct world *w)
 	    "' version='1.0'>";
 	static const struct xml_limits limits = { 1 << 20, 20, 20 };
 	static const struct xmlstream_ops ops = { open_cb, stanza_cb, close_cb,
-		error_cb };
+		error_cb, NULL };
 
 	w->xml = xmlstream_new(&limits, &ops, w);
 	xmlstream_feed(w->xml, (const uint8_t *)header, strlen(header));

@@ -26,18 +26,30 @@
 struct fixture {
 	struct sasl_env env;
 	struct scram_keys keys;
-	const char *type; /* the one binding of this connection; NULL: none */
+	const char *type; /* the bindings of this connection; NULL: none */
 };
 
+static const char *const names[SASL_BINDINGS] = { "tls-exporter", "tls-unique",
+	"tls-server-end-point" };
+
 static size_t
-binding_cb(void *arg, const char *type, uint8_t out[64])
+binding_cb(void *arg, enum sasl_binding binding, uint8_t out[64])
 {
 	struct fixture *f = arg;
 
-	if (f->type == NULL || strcmp(type, f->type) != 0)
+	if (f->type == NULL || strstr(f->type, names[binding]) == NULL)
 		return 0;
 	memcpy(out, BINDING, 32);
 	return 32;
+}
+
+/* The connection has these. */
+static void
+connection(struct fixture *f, const char *type)
+{
+	f->type = type;
+	f->env.tls_12 = type != NULL && strstr(type, "tls-unique") != NULL;
+	sasl_env_ready(&f->env);
 }
 
 static int
@@ -131,7 +143,7 @@ vectors_of_the_rfcs(void **state)
 		    scram_first(&s, v->first, strlen(v->first), v->nonce),
 		    RES_OK);
 		assert_string_equal(s.username, "user");
-		scram_challenge(&s, &key, &out);
+		scram_challenge(&s, &key, NULL, &out);
 		if (v->hash == SCRAM_SHA256)
 			assert_string_equal(buf_str(&out), v->server_first);
 		/* That salt is shorter than ours are. */
@@ -261,7 +273,7 @@ lets_the_right_ones_in(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *condition;
 
-		f->type = rows[i].type;
+		connection(f, rows[i].type);
 		condition = play(f, &rows[i].attempt);
 		if (condition != NULL)
 			fail_msg("row %zu: %s", i, condition);
@@ -352,7 +364,7 @@ holds_clients_to_the_binding(void **state)
 		const char *condition;
 		char msg[64];
 
-		f->type = rows[i].type;
+		connection(f, rows[i].type);
 		snprintf(msg, sizeof(msg), "%sn=ann,r=abc", rows[i].header);
 		first(f, rows[i].mechanism, msg, strlen(msg), &condition);
 		if ((condition == NULL) != rows[i].ok)
@@ -379,6 +391,12 @@ refuses_malformed_first_messages(void **state)
 		"n,,n=a=b,r=abc",
 		"n,,n=a=,r=abc",
 		"n,,m=x,n=ann,r=abc",
+		"n,,n=ann,r=abc,m=x",
+		"n,,n=ann,r=abc,y=1,m=x",
+		"n,,n=ann,r=abc,",
+		"n,,n=ann,r=abc,x",
+		"n,,n=ann,r=abc,x=",
+		"n,,n=ann,r=abc,1=x",
 		"n,x,n=ann,r=abc",
 		"n,a=,n=ann,r=abc",
 		"x,,n=ann,r=abc",
@@ -469,6 +487,15 @@ refuses_wrong_final_messages(void **state)
 		{ "c=biws,r=%s,p=", "malformed-request" },
 		{ "c=biws,r=%s,p=####", "malformed-request" },
 		{ "c=biws,r=%s,p=AAAA", "malformed-request" },
+		{ "c=biws,r=%s,m=x,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "malformed-request" },
+		{ "c=biws,r=%s,x,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "malformed-request" },
+		{ "c=biws,r=%s,x=y,p="
+		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		    "not-authorized" },
 		{ "r=%s,c=biws,p="
 		  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 		    "malformed-request" },
@@ -555,7 +582,7 @@ a_right_proof_is_not_enough(void **state)
 	};
 	struct fixture *f = *state;
 
-	f->type = "tls-exporter";
+	connection(f, "tls-exporter");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct sasl *s =
 		    sasl_new(rows[i].header[0] == 'p' ? "SCRAM-SHA-256-PLUS"
@@ -663,37 +690,145 @@ keeps_the_order(void **state)
 	sasl_free(s);
 }
 
+/* Strongest first; and XEP-0440 lists what is valid for the connection:
+ * tls-unique isn't defined for TLS 1.3, but taken from who uses it there. */
 static void
 offers_the_strongest_first(void **state)
 {
+#define M(name) "<mechanism>" name "</mechanism>"
+#define PLUS M("SCRAM-SHA-256-PLUS") M("SCRAM-SHA-1-PLUS")
+#define ALWAYS M("SCRAM-SHA-256") M("SCRAM-SHA-1") M("PLAIN")
+#define CB(name) "<channel-binding type='" name "'/>"
+	static const struct {
+		const char *type;
+		bool tls_12;
+		const char *mechanisms, *bindings;
+	} rows[] = {
+		{ NULL, true, ALWAYS, "" },
+		{ "tls-exporter", false, PLUS ALWAYS, CB("tls-exporter") },
+		{ "tls-exporter tls-unique tls-server-end-point", false,
+		    PLUS ALWAYS,
+		    CB("tls-exporter") CB("tls-server-end-point") },
+		{ "tls-exporter tls-unique tls-server-end-point", true,
+		    PLUS ALWAYS,
+		    CB("tls-exporter") CB("tls-unique")
+			CB("tls-server-end-point") },
+		{ "tls-unique tls-server-end-point", true, PLUS ALWAYS,
+		    CB("tls-unique") CB("tls-server-end-point") },
+	};
 	struct fixture *f = *state;
-	struct buf out = { 0 };
 
-	sasl_features(&f->env, &out);
-	assert_string_equal(buf_str(&out),
-	    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
-	    "<mechanism>SCRAM-SHA-256</mechanism>"
-	    "<mechanism>SCRAM-SHA-1</mechanism>"
-	    "<mechanism>PLAIN</mechanism></mechanisms>");
-	buf_reset(&out);
-	f->type = "tls-exporter";
-	sasl_features(&f->env, &out);
-	assert_string_equal(buf_str(&out),
-	    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
-	    "<mechanism>SCRAM-SHA-256-PLUS</mechanism>"
-	    "<mechanism>SCRAM-SHA-1-PLUS</mechanism>"
-	    "<mechanism>SCRAM-SHA-256</mechanism>"
-	    "<mechanism>SCRAM-SHA-1</mechanism>"
-	    "<mechanism>PLAIN</mechanism></mechanisms>"
-	    "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"
-	    "<channel-binding type='tls-exporter'/>"
-	    "</sasl-channel-binding>");
-	buf_clear(&out);
-	f->type = NULL;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf out = { 0 }, want = { 0 };
+
+		connection(f, rows[i].type);
+		f->env.tls_12 = rows[i].tls_12;
+		sasl_mechanisms(&f->env, &out);
+		assert_string_equal(buf_str(&out), rows[i].mechanisms);
+		buf_reset(&out);
+		if (rows[i].type != NULL)
+			buf_addf(&want,
+			    "<sasl-channel-binding "
+			    "xmlns='urn:xmpp:sasl-cb:0'>%s"
+			    "</sasl-channel-binding>",
+			    rows[i].bindings);
+		sasl_bindings(&f->env, &out);
+		assert_string_equal(buf_str(&out), buf_str(&want));
+		buf_clear(&want);
+		buf_clear(&out);
+	}
+	connection(f, NULL);
 	assert_null(sasl_new("SCRAM-SHA-1-PLUS", &f->env));
 	assert_null(sasl_new("scram-sha-1", &f->env));
 	assert_null(sasl_new("DIGEST-MD5", &f->env));
 	assert_null(sasl_new("", &f->env));
+}
+
+/* XEP-0474, 5.3: its example's text and hash. */
+static void
+hashes_the_offer_as_in_the_example(void **state)
+{
+	const char text[] = "SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1f"
+			    "tls-exporter\x1etls-server-end-point";
+	struct buf offer = { 0 }, out = { 0 };
+	struct scram_key key = { .iterations = 4096 };
+	struct scram s;
+
+	(void)state;
+	scram_init(&s, SCRAM_SHA1);
+	assert_int_equal(scram_first(&s, "n,,n=a,r=b", 10, "c"), RES_OK);
+	buf_add_str(&offer, text);
+	scram_challenge(&s, &key, &offer, &out);
+	assert_non_null(
+	    strstr(buf_str(&out), ",h=G6k/rBLDqgOhRRaCuuatSDFkJ08="));
+	buf_clear(&offer);
+	buf_clear(&out);
+	scram_clear(&s);
+}
+
+/* What a connection offers, sorted by bytes, goes into the hash. */
+static void
+challenges_with_the_hash_of_the_offer(void **state)
+{
+	static const struct {
+		const char *type, *text;
+	} rows[] = {
+		{ NULL, "PLAIN\x1eSCRAM-SHA-1\x1eSCRAM-SHA-256" },
+		{ "tls-exporter tls-server-end-point",
+		    "PLAIN\x1eSCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1e"
+		    "SCRAM-SHA-256\x1eSCRAM-SHA-256-PLUS\x1f"
+		    "tls-exporter\x1etls-server-end-point" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf out = { 0 };
+		struct sasl *s;
+		uint8_t digest[32];
+		char *h;
+
+		connection(f, rows[i].type);
+		s = sasl_new("SCRAM-SHA-256", &f->env);
+		assert_int_equal(
+		    sasl_input(s, "n,,n=ann,r=abc", 14, &out), SASL_KEYS);
+		assert_int_equal(
+		    sasl_keys(s, RES_OK, &f->keys, &out), SASL_CHALLENGE);
+		crypto_sha256(rows[i].text, strlen(rows[i].text), digest);
+		h = crypto_base64(digest, sizeof(digest));
+		assert_string_equal(strstr(buf_str(&out), ",h=") + 3, h);
+		free(h);
+		buf_clear(&out);
+		sasl_free(s);
+	}
+}
+
+/* XEP-0388, 2.3: an authorization identity other than the header's is wrong. */
+static void
+an_authzid_is_the_one_of_the_header(void **state)
+{
+	static const struct {
+		const char *from, *authzid;
+		bool ok;
+	} rows[] = {
+		{ NULL, "ann@example.org", true },
+		{ "ann@example.org", "ann@example.org", true },
+		{ "bob@example.org", "ann@example.org", false },
+		{ "bob@example.org", NULL, true },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct attempt a = { "SCRAM-SHA-256", "ann", "pencil",
+			rows[i].authzid, false };
+		const char *condition;
+
+		f->env.from = rows[i].from;
+		condition = play(f, &a);
+		if ((condition == NULL) != rows[i].ok)
+			fail_msg("row %zu", i);
+		if (condition != NULL)
+			assert_string_equal(condition, "invalid-authzid");
+	}
 }
 
 int
@@ -715,6 +850,9 @@ main(void)
 		T(fails_for_now_without_a_leader),
 		T(keeps_the_order),
 		T(offers_the_strongest_first),
+		T(hashes_the_offer_as_in_the_example),
+		T(challenges_with_the_hash_of_the_offer),
+		T(an_authzid_is_the_one_of_the_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,7 +197,7 @@ offers_what_fits_the_state(void **state)
 		/* 5.3.1: STARTTLS alone, where it is required */
 		{ false, false, "<required/>", "MECHS", STREAM_PLAIN },
 		{ true, false, "MECHS", "starttls", STREAM_LOGIN },
-		{ true, true, "urn:ietf:params:xml:ns:xmpp-bind", "MECHS",
+		{ true, true, "urn:ietf:params:xml:ns:xmpp-bind", "starttls",
 		    STREAM_UNBOUND },
 	};
 
@@ -231,6 +231,12 @@ knows_the_elements(void **state)
 		{ NS_SASL, "response", false, false, INPUT_RESPONSE },
 		{ NS_SASL, "abort", false, false, INPUT_ABORT },
 		{ NS_SASL, "auth", false, true, INPUT_UNKNOWN },
+		{ NS_SASL, "authenticate", false, false, INPUT_UNKNOWN },
+		{ NS_SASL2, "authenticate", false, false, INPUT_AUTH },
+		{ NS_SASL2, "response", false, false, INPUT_RESPONSE },
+		{ NS_SASL2, "abort", false, false, INPUT_ABORT },
+		{ NS_SASL2, "next", false, false, INPUT_UNKNOWN },
+		{ NS_SASL2, "authenticate", false, true, INPUT_UNKNOWN },
 		{ NS_STREAM, "error", false, false, INPUT_ERROR },
 		{ NS_STREAM, "error", false, true, INPUT_ERROR },
 		{ NS_CLIENT, "message", true, false, INPUT_STANZA },

@@ -65,7 +65,7 @@ trace_error(void *arg, enum stream_error e, const char *text)
 }
 
 static const struct xmlstream_ops ops = { trace_open, trace_stanza, trace_close,
-	trace_error };
+	trace_error, NULL };
 static const struct xml_limits limits = { 2000, 20, 20 };
 
 /* Feeds in chunks of that size, resting the parser wherever it may. */

@@ -1,106 +1,77 @@
 /*
  * A client's way to a bound session (RFC 6120, 5 to 7).
  *
- *   <starttls/>  -> <proceed/>, and what came with it is dropped
- *   <auth/>      -> sasl.c; it asks for keys   -> QUERY_SCRAM -> c2s_answer
- *                           it needs a password derived -> env.derive
- *                -> <challenge/>, <success/> or <failure/>
- *   <iq><bind/>  -> FRAME_BIND -> c2s_bound or c2s_refused
+ *   <starttls/>       -> <proceed/>, and what came with it is dropped
+ *   <auth/>           -> sasl1.c \ auth.c
+ *   <authenticate/>   -> sasl2.c /
+ *   <iq><bind/></iq>  -> bind.c: FRAME_BIND -> c2s_bound or c2s_refused
  */
-#include "xmppd/edge/session.h"
+#include "xmppd/edge/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/crypto.h"
 #include "common/jid.h"
 #include "common/log.h"
-#include "common/result.h"
 #include "common/tls.h"
 #include "common/xmalloc.h"
 
-#define FAILURES_MAX 5 /* RFC 6120, 6.4.5: between 2 and 5 tries again */
 #define OUT_MAX (1U << 20)
-
-/* A password that the worker derives from; outlives the session perhaps. */
-struct derivation {
-	struct session *session; /* NULL: gone */
-};
-
-struct c2s_login {
-	struct sasl_env env;
-	struct sasl *sasl; /* the exchange under way */
-	struct derivation *derivation;
-	unsigned failures;
-	char *user;      /* authenticated: local part */
-	char *account;   /* the password's version */
-	char *mechanism; /* for the log */
-	char *bind_id;
-};
-
-static struct c2s_login *
-login_get(struct session *s)
-{
-	if (s->c2s == NULL)
-		s->c2s = xcalloc(1, sizeof(*s->c2s));
-	return s->c2s;
-}
-
-static void
-exchange_drop(struct session *s)
-{
-	struct c2s_login *login = s->c2s;
-
-	sasl_free(login->sasl);
-	login->sasl = NULL;
-	uplink_cancel(s->edge->uplink, s);
-	if (login->derivation != NULL)
-		login->derivation->session = NULL;
-	login->derivation = NULL;
-}
-
-static void
-c2s_forget_login(struct session *s)
-{
-	if (s->c2s == NULL)
-		return;
-	exchange_drop(s);
-	free(s->c2s->user);
-	free(s->c2s->account);
-	free(s->c2s->mechanism);
-	free(s->c2s->bind_id);
-	free(s->c2s);
-	s->c2s = NULL;
-}
 
 /* ---- headers ----------------------------------------------------------- */
 
-static size_t
-binding_cb(void *arg, const char *type, uint8_t out[64])
+/* XEP-0478: what one element may have, as long as this state lasts. */
+static void
+limits_write(struct session *s, struct buf *out)
 {
-	struct session *s = arg;
-	struct ssl_st *ssl = conn_ssl(s->conn);
+	buf_addf(out,
+	    "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>%llu"
+	    "</max-bytes></limits>",
+	    (unsigned long long)edge_limit(s->edge,
+		s->stream.authenticated ? LIMIT_STANZA : LIMIT_LOGIN_STANZA));
+}
 
-	if (ssl == NULL)
-		return 0;
-	if (strcmp(type, "tls-exporter") == 0)
-		return tls_exporter(ssl, out);
-	if (strcmp(type, "tls-unique") == 0)
-		return tls_unique(ssl, out);
-	if (strcmp(type, "tls-server-end-point") == 0)
-		return tls_end_point(ssl, out);
-	return 0;
+void
+c2s_features(struct session *s, struct buf *out)
+{
+	struct buf more = { 0 };
+
+	if (s->stream.secure && !s->stream.authenticated) {
+		sasl1_features(s, &more);
+		sasl2_features(s, &more);
+		sasl_bindings(&s->c2s->env, &more);
+	}
+	limits_write(s, &more);
+	stream_features(&s->stream, buf_str(&more), out);
+	buf_clear(&more);
+}
+
+/* XEP-0388, 2.1: whoever says to be of another domain is in the wrong place. */
+static struct stream_fault
+from_check(const struct session *s)
+{
+	const char *from = s->stream.peer;
+	const char *at = from == NULL ? NULL : strchr(from, '@');
+	const struct stream_fault none = { STREAM_ERROR_NONE, NULL };
+	const struct stream_fault wrong = { STREAM_INVALID_FROM, NULL };
+
+	if (from == NULL || !s->stream.secure)
+		return none;
+	return strcmp(at == NULL ? from : at + 1, s->stream.domain) == 0
+	    ? none
+	    : wrong;
 }
 
 static void
 c2s_header(struct session *s, const struct xml_open *open)
 {
-	struct c2s_login *login = login_get(s);
-	struct buf *out = &s->edge->out, mechanisms = { 0 };
+	struct buf *out = &s->edge->out;
 	struct stream_fault fault;
 
 	buf_reset(out);
 	fault = stream_header(&s->stream, open, NULL, out);
+	if (fault.error == STREAM_ERROR_NONE)
+		fault = from_check(s);
 	if (fault.error != STREAM_ERROR_NONE) {
 		session_flush(s);
 		log_info("edge: %s: stream refused: %s%s%s", s->peer,
@@ -110,13 +81,8 @@ c2s_header(struct session *s, const struct xml_open *open)
 		session_error(s, fault.error, fault.text);
 		return;
 	}
-	login->env = (struct sasl_env){ .arg = s,
-		.domain = s->stream.domain,
-		.secret = s->edge->secret,
-		.binding = binding_cb };
-	sasl_features(&login->env, &mechanisms);
-	stream_features(&s->stream, buf_str(&mechanisms), out);
-	buf_clear(&mechanisms);
+	auth_ready(s);
+	c2s_features(s, out);
 	session_flush(s);
 	stream_set_state(&s->stream, stream_after_header(&s->stream), s->peer);
 }
@@ -142,282 +108,17 @@ starttls(struct session *s)
 	conn_start_tls(s->conn, tls_server_ssl(tls, s->stream.domain));
 }
 
-/* ---- SASL -------------------------------------------------------------- */
-
-static void
-sasl_element(struct session *s, const char *name, const struct buf *data)
-{
-	struct buf *out = &s->edge->out;
-	char *text;
-
-	buf_addf(out, "<%s xmlns='" NS_SASL "'>", name);
-	if (data->len > 0) {
-		text = crypto_base64(data->data, data->len);
-		buf_add_str(out, text);
-		free(text);
-	}
-	buf_addf(out, "</%s>", name);
-	session_flush(s);
-}
-
-static void
-auth_failed(struct session *s, const char *condition)
-{
-	struct c2s_login *login = s->c2s;
-	const struct sasl *sasl = login->sasl;
-
-	log_info("edge: %s: login of %s refused: %s%s%s", s->peer,
-	    sasl == NULL || sasl_user(sasl)[0] == '\0' ? "?" : sasl_user(sasl),
-	    sasl == NULL ? "" : sasl_mechanism(sasl), sasl == NULL ? "" : ": ",
-	    condition);
-	exchange_drop(s);
-	buf_addf(&s->edge->out, "<failure xmlns='" NS_SASL "'><%s/></failure>",
-	    condition);
-	session_flush(s);
-	if (++login->failures >= FAILURES_MAX)
-		session_error(
-		    s, STREAM_POLICY_VIOLATION, "too many failed logins");
-}
-
-/* RFC 6120, 6.4.6: after the success both begin a new stream. */
-static void
-auth_succeeded(struct session *s, const struct buf *data)
-{
-	struct c2s_login *login = s->c2s;
-
-	login->user = xstrdup(sasl_user(login->sasl));
-	login->mechanism = xstrdup(sasl_mechanism(login->sasl));
-	xasprintf(&login->account, "%llu",
-	    (unsigned long long)sasl_params(login->sasl)->version);
-	exchange_drop(s);
-	sasl_element(s, "success", data);
-	s->stream.authenticated = true;
-	stream_set_state(&s->stream, STREAM_OPENING, s->peer);
-	xmlstream_restart(s->xml, false);
-}
-
-static void auth_go_on(
-    struct session *s, enum sasl_result result, const struct buf *data);
-
-static void
-derived_cb(void *arg, const struct scram_keys *derived)
-{
-	struct derivation *d = arg;
-	struct session *s = d->session;
-	struct buf data = { 0 };
-
-	free(d);
-	if (s == NULL)
-		return;
-	s->c2s->derivation = NULL;
-	auth_go_on(s, sasl_derived(s->c2s->sasl, derived, &data), &data);
-	buf_clear(&data);
-}
-
-static void
-derive(struct session *s)
-{
-	struct derivation *d = xcalloc(1, sizeof(*d));
-	const struct edge_env *env = &s->edge->env;
-
-	d->session = s;
-	s->c2s->derivation = d;
-	env->derive(env->arg, sasl_password(s->c2s->sasl),
-	    sasl_params(s->c2s->sasl), derived_cb, d);
-}
-
-/* Asks for the keys of an account: at a further domain its name is its bare
- * address (store.h). */
-static void
-ask_keys(struct session *s)
-{
-	const char *user = sasl_user(s->c2s->sasl);
-	const char *domain = s->stream.domain;
-	char *account;
-
-	if (domain == s->stream.domains->name)
-		account = xstrdup(user);
-	else
-		xasprintf(&account, "%s@%s", user, domain);
-	uplink_query(
-	    s->edge->uplink, QUERY_SCRAM, account, s, edge_now(s->edge));
-	free(account);
-}
-
-static void
-auth_go_on(struct session *s, enum sasl_result result, const struct buf *data)
-{
-	switch (result) {
-	case SASL_CHALLENGE:
-		sasl_element(s, "challenge", data);
-		break;
-	case SASL_SUCCESS:
-		auth_succeeded(s, data);
-		break;
-	case SASL_FAILED:
-		auth_failed(s, sasl_condition(s->c2s->sasl));
-		break;
-	case SASL_KEYS:
-		ask_keys(s);
-		break;
-	case SASL_DERIVE:
-		derive(s);
-		break;
-	}
-}
-
-static void
-c2s_answer(struct session *s, int code, struct text data)
-{
-	struct buf out = { 0 };
-	struct scram_keys keys;
-	struct cursor c;
-
-	cursor_init(&c, data.data, data.len);
-	if (code == RES_OK && scram_keys_decode(&c, &keys) != RES_OK)
-		code = RES_INVALID;
-	auth_go_on(s, sasl_keys(s->c2s->sasl, code, &keys, &out), &out);
-	crypto_wipe(&keys, sizeof(keys));
-	buf_clear(&out);
-}
-
-/*
- * A message of the client: base64, where "=" is one that is there and empty
- * (RFC 6120, 6.4.2), and in the first no text is none.
- */
-static void
-auth_message(struct session *s, const struct xml_stanza *stanza, bool first)
-{
-	struct buf out = { 0 };
-	uint8_t *msg = NULL;
-	size_t len = 0;
-	char *text;
-
-	text = stanza->inner_len == 0
-	    ? xstrdup("")
-	    : xstrndup(stanza->inner, stanza->inner_len);
-	if (strcmp(text, "=") == 0)
-		msg = (uint8_t *)xstrdup("");
-	else if (text[0] != '\0' || !first)
-		msg = crypto_unbase64(text, &len);
-	if (msg == NULL && (text[0] != '\0' || !first))
-		auth_failed(s, "incorrect-encoding");
-	else
-		auth_go_on(s, sasl_input(s->c2s->sasl, msg, len, &out), &out);
-	if (msg != NULL)
-		crypto_wipe(msg, len);
-	free(msg);
-	crypto_wipe_free(text);
-	buf_wipe(&out);
-}
-
-/* The attribute of a first-level element that xmlstream.h doesn't name. */
-static char *
-mechanism_of(const struct xml_stanza *stanza)
-{
-	struct buf b = { 0 };
-	struct xml *x;
-	char *mechanism = NULL;
-
-	xml_stanza_write(&b, stanza, NULL, NULL, NULL);
-	x = xml_parse((const char *)b.data, b.len);
-	if (x != NULL && xml_attr(x, "mechanism") != NULL)
-		mechanism = xstrdup(xml_attr(x, "mechanism"));
-	xml_free(x);
-	buf_wipe(&b);
-	return mechanism;
-}
-
-static void
-auth(struct session *s, const struct xml_stanza *stanza)
-{
-	struct c2s_login *login = s->c2s;
-	char *mechanism;
-
-	if (!s->stream.secure) {
-		auth_failed(s, "encryption-required");
-		return;
-	}
-	if (login->sasl != NULL) {
-		auth_failed(s, "malformed-request");
-		return;
-	}
-	mechanism = mechanism_of(stanza);
-	if (mechanism != NULL)
-		login->sasl = sasl_new(mechanism, &login->env);
-	free(mechanism);
-	if (login->sasl == NULL)
-		auth_failed(s, "invalid-mechanism");
-	else
-		auth_message(s, stanza, true);
-}
-
 /* ---- the resource ------------------------------------------------------ */
 
-/* The bind request's resource, prepared; a new one where none is asked for
- * (RFC 6120, 7.6); NULL if it can't be one. */
-static char *
-resource_of(const struct xml *bind)
-{
-	const char *asked = xml_child_text(bind, "resource");
-	char made[17];
-
-	if (asked != NULL && asked[0] != '\0')
-		return jid_prep_resource(asked);
-	crypto_random_text(made, sizeof(made) - 1);
-	return xstrdup(made);
-}
-
 static void
-bind_resource(struct session *s, const struct xml_stanza *stanza)
+c2s_bound(struct session *s, struct text extra)
 {
-	struct c2s_login *login = s->c2s;
-	struct buf b = { 0 };
-	struct xml *iq;
-	char *resource = NULL;
-
-	xml_stanza_write(&b, stanza, NULL, NULL, NULL);
-	iq = xml_parse((const char *)b.data, b.len);
-	if (iq != NULL && stanza->id != NULL)
-		resource = resource_of(xml_child(iq, "bind", NS_BIND));
-	xml_free(iq);
-	buf_clear(&b);
-	if (resource == NULL) {
-		ingress_reply(s, stanza, NULL, STANZA_BAD_REQUEST);
-		return;
-	}
-	free(login->bind_id);
-	login->bind_id = xstrdup(stanza->id);
-	xasprintf(
-	    &s->up.full, "%s@%s/%s", login->user, s->stream.domain, resource);
-	free(resource);
-	s->up.account = xstrdup(login->account);
-	stream_set_state(&s->stream, STREAM_BINDING, s->peer);
-	uplink_begin(s->edge->uplink, &s->up, SESSION_CLIENT,
-	    s->edge->cfg.session_window);
-}
-
-static bool
-is_bind(const struct xml_stanza *stanza)
-{
-	return stanza->child != NULL && strcmp(stanza->child, "bind") == 0 &&
-	    strcmp(stanza->child_ns, NS_BIND) == 0 && stanza->type != NULL &&
-	    strcmp(stanza->type, "set") == 0 && strcmp(stanza->name, "iq") == 0;
-}
-
-static void
-c2s_bound(struct session *s)
-{
-	struct buf *out = &s->edge->out;
-
 	log_info("edge: %s: logged in from %s with %s", s->up.full, s->peer,
 	    s->c2s->mechanism);
-	buf_add_str(out, "<iq type='result'");
-	xml_add_attr(out, "id", s->c2s->bind_id);
-	buf_add_str(out, "><bind xmlns='" NS_BIND "'><jid>");
-	xml_add_text(out, s->up.full);
-	buf_add_str(out, "</jid></bind></iq>");
-	session_flush(s);
+	if (s->c2s->sasl2 != NULL && s->c2s->bind_id == NULL)
+		sasl2_bound(s, extra);
+	else
+		bind_done(s);
 	session_is_bound(s);
 }
 
@@ -425,7 +126,6 @@ c2s_bound(struct session *s)
 static void
 c2s_refused(struct session *s, struct text condition)
 {
-	struct buf *out = &s->edge->out;
 	char *name = text_dup(condition);
 	enum stanza_error error = name == NULL ? STANZA_INTERNAL_SERVER_ERROR
 					       : stanza_error_find(name);
@@ -433,13 +133,12 @@ c2s_refused(struct session *s, struct text condition)
 	free(name);
 	if (error == 0)
 		error = STANZA_UNDEFINED_CONDITION;
-	buf_add_str(out, "<iq type='error'");
-	xml_add_attr(out, "id", s->c2s->bind_id);
-	buf_add_str(out, ">");
-	xml_add_stanza_error(out, error, NULL);
-	buf_add_str(out, "</iq>");
-	session_flush(s);
+	if (s->c2s->sasl2 != NULL && s->c2s->bind_id == NULL) {
+		sasl2_refused(s, error);
+		return;
+	}
 	stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
+	bind_refused(s, error);
 }
 
 /* ---- elements ---------------------------------------------------------- */
@@ -453,7 +152,7 @@ c2s_answers(struct session *s, const struct xml_stanza *stanza, const char *to)
 
 	if (strcmp(to, s->bare) != 0 && strcmp(to, s->stream.domain) != 0)
 		return false;
-	if (is_bind(stanza)) {
+	if (bind_is_request(stanza)) {
 		ingress_reply(s, stanza, to, STANZA_NOT_ALLOWED);
 		return true;
 	}
@@ -469,29 +168,43 @@ c2s_answers(struct session *s, const struct xml_stanza *stanza, const char *to)
 	return true;
 }
 
+/* XEP-0388, 2.4: nothing else comes while a login is under way. */
+static void
+interrupted(struct session *s)
+{
+	session_error(s, STREAM_POLICY_VIOLATION, "in the middle of a login");
+}
+
+static void
+c2s_space(struct session *s)
+{
+	if (sasl2_is_under_way(s))
+		interrupted(s);
+}
+
 static void
 c2s_element(
     struct session *s, enum stream_input input, const struct xml_stanza *stanza)
 {
+	if (!sasl2_allows(s, stanza)) {
+		interrupted(s);
+		return;
+	}
 	switch (input) {
 	case INPUT_STARTTLS:
 		starttls(s);
 		break;
 	case INPUT_AUTH:
-		auth(s, stanza);
-		break;
 	case INPUT_RESPONSE:
-		if (s->c2s->sasl == NULL)
-			auth_failed(s, "malformed-request");
-		else
-			auth_message(s, stanza, false);
-		break;
 	case INPUT_ABORT:
-		auth_failed(s, "aborted");
+		if (strcmp(stanza->ns, NS_SASL2) == 0)
+			sasl2_element(s, stanza);
+		else
+			sasl1_element(s, stanza);
 		break;
 	case INPUT_STANZA:
-		if (is_bind(stanza))
-			bind_resource(s, stanza);
+		if (bind_is_request(stanza))
+			bind_request(s, stanza);
 		else
 			/* RFC 6120, 7.1 */
 			session_error(
@@ -509,9 +222,10 @@ const struct session_kind_ops c2s_ops = {
 	.queue_max = OUT_MAX,
 	.header = c2s_header,
 	.element = c2s_element,
+	.space = c2s_space,
 	.answers = c2s_answers,
-	.answer = c2s_answer,
+	.answer = auth_keys,
 	.bound = c2s_bound,
 	.refused = c2s_refused,
-	.forget_login = c2s_forget_login,
+	.forget_login = auth_forget,
 };

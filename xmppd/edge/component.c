@@ -178,8 +178,9 @@ component_element(
 /* ---- bound ------------------------------------------------------------- */
 
 static void
-component_bound(struct session *s)
+component_bound(struct session *s, struct text extra)
 {
+	(void)extra;
 	log_info("edge: component %s: connected from %s", s->up.full, s->peer);
 	buf_add_str(&s->edge->out, "<handshake/>");
 	session_flush(s);

@@ -13,6 +13,7 @@
 #include "xmppd/edge/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/xmalloc.h"
@@ -60,12 +61,23 @@ deliver_row(struct session *s, const struct down_deliver *d)
 	return DELIVERED_SLOWLY;
 }
 
+/* DELIVER_BOUND: the JID ends with a NUL where there is more. */
+static struct text
+behind_nul(struct text payload)
+{
+	size_t len = strnlen(payload.data, payload.len);
+
+	if (len == payload.len)
+		return (struct text){ "", 0 };
+	return (struct text){ payload.data + len + 1, payload.len - len - 1 };
+}
+
 enum delivered
 egress_deliver(struct session *s, const struct down_deliver *d)
 {
 	switch (d->kind) {
 	case DELIVER_BOUND:
-		s->ops->bound(s);
+		s->ops->bound(s, behind_nul(d->payload));
 		return DELIVERED;
 	case DELIVER_REFUSED:
 		s->ops->refused(s, d->payload);

@@ -46,17 +46,18 @@ static const struct mechanism mechanisms[] = {
 };
 
 /*
- * Types of channel binding: RFC 9266; RFC 5929, 3 and 4. tls-unique isn't
+ * Types of channel binding, in the order of preference. tls-unique isn't
  * defined for TLS 1.3 and so not listed there, but clients that know of no
  * other (slixmpp) use it all the same, with what OpenSSL calls the Finished
  * message: as good a binding, and better than driving them to PLAIN.
  */
-enum { BINDING_EXPORTER, BINDING_UNIQUE, BINDING_END_POINT };
-static const char *const bindings[] = {
-	[BINDING_EXPORTER] = "tls-exporter",
-	[BINDING_UNIQUE] = "tls-unique",
-	[BINDING_END_POINT] = "tls-server-end-point",
+static const char *const bindings[SASL_BINDINGS] = {
+	[SASL_EXPORTER] = "tls-exporter",
+	[SASL_UNIQUE] = "tls-unique",
+	[SASL_END_POINT] = "tls-server-end-point",
 };
+
+#define BIT(binding) (1U << (binding))
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -72,49 +73,105 @@ struct sasl {
 	const char *condition;
 };
 
-static bool
-has_binding(const struct sasl_env *env)
+/* ---- what is offered --------------------------------------------------- */
+
+void
+sasl_env_ready(struct sasl_env *env)
 {
 	uint8_t data[64];
 
-	for (size_t i = 0; i < COUNT(bindings); i++)
-		if (env->binding(env->arg, bindings[i], data) > 0)
-			return true;
-	return false;
+	env->bindings = 0;
+	for (unsigned i = 0; i < SASL_BINDINGS; i++)
+		if (env->binding(env->arg, (enum sasl_binding)i, data) > 0)
+			env->bindings |= BIT(i);
 }
 
 static bool
-is_listed(const struct sasl_env *env, size_t binding)
+is_listed(const struct sasl_env *env, unsigned binding)
 {
-	uint8_t data[64];
-
-	if (binding == BINDING_UNIQUE &&
-	    env->binding(env->arg, bindings[BINDING_EXPORTER], data) > 0)
+	if (binding == SASL_UNIQUE && !env->tls_12)
 		return false;
-	return env->binding(env->arg, bindings[binding], data) > 0;
+	return (env->bindings & BIT(binding)) != 0;
+}
+
+static bool
+is_offered(const struct sasl_env *env, const struct mechanism *m)
+{
+	return !m->plus || env->bindings != 0;
 }
 
 void
-sasl_features(const struct sasl_env *env, struct buf *out)
+sasl_mechanisms(const struct sasl_env *env, struct buf *out)
 {
-	bool plus = has_binding(env);
-
-	buf_add_str(out, "<mechanisms xmlns='" NS_SASL "'>");
 	for (size_t i = 0; i < COUNT(mechanisms); i++)
-		if (!mechanisms[i].plus || plus)
+		if (is_offered(env, &mechanisms[i]))
 			buf_addf(out, "<mechanism>%s</mechanism>",
 			    mechanisms[i].name);
-	buf_add_str(out, "</mechanisms>");
-	if (!plus)
+}
+
+void
+sasl_bindings(const struct sasl_env *env, struct buf *out)
+{
+	if (env->bindings == 0)
 		return;
 	buf_add_str(
 	    out, "<sasl-channel-binding xmlns='" NS_CHANNEL_BINDING "'>");
-	for (size_t i = 0; i < COUNT(bindings); i++)
+	for (unsigned i = 0; i < SASL_BINDINGS; i++)
 		if (is_listed(env, i))
 			buf_addf(
 			    out, "<channel-binding type='%s'/>", bindings[i]);
 	buf_add_str(out, "</sasl-channel-binding>");
 }
+
+static int
+name_cmp(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+add_sorted(struct buf *out, const char **names, size_t count)
+{
+	qsort(names, count, sizeof(*names), name_cmp);
+	for (size_t i = 0; i < count; i++)
+		buf_addf(out, "%s%s", i == 0 ? "" : "\x1e", names[i]);
+}
+
+/* XEP-0474, 5.1: what was offered, in the form that its hash is made of. */
+static void
+offer_write(const struct sasl_env *env, struct buf *out)
+{
+	const char *names[COUNT(mechanisms) + SASL_BINDINGS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < COUNT(mechanisms); i++)
+		if (is_offered(env, &mechanisms[i]))
+			names[count++] = mechanisms[i].name;
+	add_sorted(out, names, count);
+	if (env->bindings == 0)
+		return;
+	count = 0;
+	for (unsigned i = 0; i < SASL_BINDINGS; i++)
+		if (is_listed(env, i))
+			names[count++] = bindings[i];
+	buf_add_str(out, "\x1f");
+	add_sorted(out, names, count);
+}
+
+/* The data of the binding that the client has named; 0: there is none. */
+static size_t
+binding_data(const struct sasl *s, uint8_t out[64])
+{
+	const struct sasl_env *env = s->env;
+
+	for (unsigned i = 0; i < SASL_BINDINGS; i++)
+		if (strcmp(bindings[i], s->scram.binding_type) == 0)
+			return env->binding(
+			    env->arg, (enum sasl_binding)i, out);
+	return 0;
+}
+
+/* ---- life -------------------------------------------------------------- */
 
 struct sasl *
 sasl_new(const char *mechanism, const struct sasl_env *env)
@@ -124,7 +181,7 @@ sasl_new(const char *mechanism, const struct sasl_env *env)
 	for (size_t i = 0; i < COUNT(mechanisms); i++) {
 		if (strcmp(mechanisms[i].name, mechanism) != 0)
 			continue;
-		if (mechanisms[i].plus && !has_binding(env))
+		if (!is_offered(env, &mechanisms[i]))
 			return NULL;
 		s = xcalloc(1, sizeof(*s));
 		s->env = env;
@@ -198,7 +255,7 @@ succeed(struct sasl *s)
 /* ---- who it is --------------------------------------------------------- */
 
 /* RFC 6120, 6.3.8: an authorization identity is a bare JID, and nobody may act
- * for another account. */
+ * for another account; XEP-0388, 2.3: nor than the header has named. */
 static bool
 authzid_is_own(const struct sasl *s, const char *authzid)
 {
@@ -211,7 +268,8 @@ authzid_is_own(const struct sasl *s, const char *authzid)
 	if (jid_parse(authzid, strlen(authzid), &jid) != 0)
 		return false;
 	xasprintf(&own, "%s@%s", sasl_user(s), s->env->domain);
-	same = strcmp(own, jid.full) == 0;
+	same = strcmp(own, jid.full) == 0 &&
+	    (s->env->from == NULL || strcmp(own, s->env->from) == 0);
 	free(own);
 	jid_clear(&jid);
 	return same;
@@ -237,13 +295,13 @@ made_up_key(const struct sasl *s, const char *hash, struct scram_key *key)
 	uint8_t digest[32];
 	char *text;
 
-	xasprintf(&text, "%s:%s", hash, sasl_user(s));
+	xasprintf(&text, "%s:%s@%s", hash, sasl_user(s), s->env->domain);
 	crypto_hmac_sha256(
 	    s->env->secret, strlen(s->env->secret), text, strlen(text), digest);
 	memcpy(key->salt, digest, sizeof(key->salt));
 	key->iterations = SCRAM_ITERATIONS;
-	crypto_random(key->stored_key, sizeof(key->stored_key));
-	crypto_random(key->server_key, sizeof(key->server_key));
+	memcpy(key->stored_key, digest, sizeof(key->stored_key));
+	memcpy(key->server_key, digest, sizeof(key->server_key));
 	free(text);
 }
 
@@ -261,11 +319,9 @@ binding_is_fitting(const struct sasl *s)
 
 	switch (s->scram.binding) {
 	case 'p':
-		return s->mechanism->plus &&
-		    s->env->binding(s->env->arg, s->scram.binding_type, data) >
-		    0;
+		return s->mechanism->plus && binding_data(s, data) > 0;
 	case 'y':
-		return !s->mechanism->plus && !has_binding(s->env);
+		return !s->mechanism->plus && s->env->bindings == 0;
 	default:
 		return !s->mechanism->plus;
 	}
@@ -292,8 +348,7 @@ scram_end(struct sasl *s, const char *msg, size_t len, struct buf *out)
 	int rc;
 
 	if (s->scram.binding == 'p')
-		binding.len =
-		    s->env->binding(s->env->arg, s->scram.binding_type, data);
+		binding.len = binding_data(s, data);
 	rc = scram_final(&s->scram, msg, len, &binding, out);
 	if (rc == RES_INVALID)
 		return fail(s, "malformed-request");
@@ -355,23 +410,26 @@ enum sasl_result
 sasl_keys(
     struct sasl *s, int code, const struct scram_keys *keys, struct buf *out)
 {
+	struct buf offer = { 0 };
+
 	if (code != RES_OK && code != RES_NOT_FOUND)
 		return fail(s, "temporary-auth-failure");
 	s->known = code == RES_OK;
-	if (s->known) {
+	/* Made up in any case, so that it takes as long. */
+	made_up_key(s, "sha1", &s->keys.sha1);
+	made_up_key(s, "sha256", &s->keys.sha256);
+	if (s->known)
 		s->keys = *keys;
-	} else {
-		made_up_key(s, "sha1", &s->keys.sha1);
-		made_up_key(s, "sha256", &s->keys.sha256);
-	}
 	if (s->mechanism->plain) {
 		s->state = SASL_WAIT_DERIVED;
 		return SASL_DERIVE;
 	}
 	s->state = SASL_FINAL;
+	offer_write(s->env, &offer);
 	scram_challenge(&s->scram,
 	    s->mechanism->hash == SCRAM_SHA1 ? &s->keys.sha1 : &s->keys.sha256,
-	    out);
+	    &offer, out);
+	buf_clear(&offer);
 	return SASL_CHALLENGE;
 }
 

@@ -15,15 +15,31 @@
  */
 struct sasl;
 
+enum sasl_binding {
+	SASL_EXPORTER,  /* RFC 9266 */
+	SASL_UNIQUE,    /* RFC 5929, 3 */
+	SASL_END_POINT, /* RFC 5929, 4 */
+	SASL_BINDINGS
+};
+
 struct sasl_env {
 	void *arg;
 	const char *domain;
+	/* Whom the stream's header named (a bare JID), where an authorization
+	 * identity has to be the same (XEP-0388, 2.3); else NULL. */
+	const char *from;
 	/* What keys of accounts that don't exist are made up from. */
 	const char *secret;
 	/* The channel binding's data of this connection, or 0 if it has none
 	 * of that type. */
-	size_t (*binding)(void *arg, const char *type, uint8_t out[64]);
+	size_t (*binding)(
+	    void *arg, enum sasl_binding binding, uint8_t out[64]);
+	bool tls_12;       /* where tls-unique is defined */
+	unsigned bindings; /* which there are, by sasl_env_ready() */
 };
+
+/* What stays the same for the connection is found out. */
+void sasl_env_ready(struct sasl_env *env);
 
 enum sasl_result {
 	SASL_CHALLENGE, /* send what was written to `out` */
@@ -33,9 +49,11 @@ enum sasl_result {
 	SASL_DERIVE,    /* derive from sasl_password(), then sasl_derived() */
 };
 
-/* The <mechanisms/> feature, strongest first; -PLUS where there is a binding
- * (and which types there are: XEP-0440). */
-void sasl_features(const struct sasl_env *env, struct buf *out);
+/* The <mechanism/> elements, strongest first; -PLUS where there is a binding.
+ */
+void sasl_mechanisms(const struct sasl_env *env, struct buf *out);
+/* Which bindings there are (XEP-0440); nothing if there are none. */
+void sasl_bindings(const struct sasl_env *env, struct buf *out);
 
 /* NULL: no such mechanism. Borrows env, which must outlive it. */
 struct sasl *sasl_new(const char *mechanism, const struct sasl_env *env);

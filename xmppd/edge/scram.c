@@ -10,11 +10,12 @@
  * against GNU SASL's client.
  *
  *   scram_first      n,,n=user,r=fyko...
- *   scram_challenge  r=fyko...3rfc...,s=QSXC...,i=4096
+ *   scram_challenge  r=fyko...3rfc...,s=QSXC...,i=4096,h=G6k/...
  *   scram_final      c=biws,r=fyko...3rfc...,p=v0X8...  ->  v=rmF9...
  */
 #include "xmppd/edge/scram.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,26 @@ nonce_is_printable(const char *nonce)
 	return true;
 }
 
+/*
+ * What may follow the fields that are known: more of "x=value" (RFC 5802, 7:
+ * extensions), which count for nothing; but "m=" is an extension that must be
+ * understood (5.1), and there are none. Takes the fields up to `at`'s end.
+ */
+static bool
+extensions_read(const char **at)
+{
+	bool ok = true;
+
+	while (ok && *at != NULL) {
+		char *field = field_take(at);
+
+		ok = isalpha((unsigned char)field[0]) && field[0] != 'm' &&
+		    field[1] == '=' && field[2] != '\0';
+		free(field);
+	}
+	return ok;
+}
+
 static bool
 bare_read(struct scram *s, const char *at, const char *nonce)
 {
@@ -192,7 +213,6 @@ bare_read(struct scram *s, const char *at, const char *nonce)
 	bool ok = false;
 
 	s->first_bare = xstrdup(at);
-	/* "m=": an extension that must be understood; there are none. */
 	if (!saslname_take(&at, 'n', &s->username))
 		return false;
 	field = field_take(&at);
@@ -202,7 +222,7 @@ bare_read(struct scram *s, const char *at, const char *nonce)
 		ok = true;
 	}
 	free(field);
-	return ok;
+	return ok && extensions_read(&at);
 }
 
 static bool
@@ -228,14 +248,23 @@ scram_first(struct scram *s, const char *msg, size_t len, const char *nonce)
 }
 
 void
-scram_challenge(struct scram *s, const struct scram_key *key, struct buf *out)
+scram_challenge(struct scram *s, const struct scram_key *key,
+    const struct buf *offer, struct buf *out)
 {
-	char *salt = crypto_base64(key->salt, sizeof(key->salt));
+	char *salt = crypto_base64(key->salt, sizeof(key->salt)), *h;
+	uint8_t digest[HASH_MAX];
+	struct buf b = { 0 };
 
 	s->key = key;
-	xasprintf(&s->server_first, "r=%s,s=%s,i=%u", s->nonce, salt,
-	    key->iterations);
+	buf_addf(&b, "r=%s,s=%s,i=%u", s->nonce, salt, key->iterations);
 	free(salt);
+	if (offer != NULL) {
+		hash(s, offer->data, offer->len, digest);
+		h = crypto_base64(digest, hash_len(s));
+		buf_addf(&b, ",h=%s", h);
+		free(h);
+	}
+	s->server_first = buf_steal_str(&b);
 	buf_add_str(out, s->server_first);
 }
 
@@ -309,7 +338,7 @@ final_check(struct scram *s, const char *without_proof, const char *proof_text,
 	int rc = RES_INVALID;
 
 	if (bound == NULL || nonce == NULL || proof == NULL ||
-	    len != hash_len(s))
+	    len != hash_len(s) || !extensions_read(&at))
 		goto out;
 	buf_addf(
 	    &auth, "%s,%s,%s", s->first_bare, s->server_first, without_proof);

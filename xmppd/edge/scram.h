@@ -34,9 +34,10 @@ void scram_clear(struct scram *s);
 int scram_first(
     struct scram *s, const char *msg, size_t len, const char *nonce);
 
-/* server-first-message; borrows the key until the end. */
-void scram_challenge(
-    struct scram *s, const struct scram_key *key, struct buf *out);
+/* server-first-message; borrows the key until the end. `offer` is what was
+ * offered to the client, whose hash goes with it (XEP-0474); NULL: none. */
+void scram_challenge(struct scram *s, const struct scram_key *key,
+    const struct buf *offer, struct buf *out);
 
 /*
  * client-final-message. 0: the proof is right, and server-final-message was

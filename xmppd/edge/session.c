@@ -227,6 +227,15 @@ close_cb(void *arg)
 }
 
 static void
+space_cb(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->ops->space != NULL)
+		s->ops->space(s);
+}
+
+static void
 error_cb(void *arg, enum stream_error error, const char *text)
 {
 	session_error(arg, error, text);
@@ -236,6 +245,7 @@ static const struct xmlstream_ops xml_ops = {
 	.open = open_cb,
 	.stanza = stanza_cb,
 	.close = close_cb,
+	.space = space_cb,
 	.error = error_cb,
 };
 

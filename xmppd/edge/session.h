@@ -30,12 +30,15 @@ struct session_kind_ops {
 	 * there is no bound resource. */
 	void (*element)(struct session *s, enum stream_input input,
 	    const struct xml_stanza *stanza);
+	/* White space between elements; may be NULL. */
+	void (*space)(struct session *s);
 	/* Whether an iq of type set to `to` was answered here; may be NULL. */
 	bool (*answers)(
 	    struct session *s, const struct xml_stanza *stanza, const char *to);
 	/* What the router says: an answer to a query, of the bind. */
 	void (*answer)(struct session *s, int code, struct text data);
-	void (*bound)(struct session *s);
+	/* `extra`: what else it says, as elements. */
+	void (*bound)(struct session *s, struct text extra);
 	void (*refused)(struct session *s, struct text condition);
 	/* Frees what was for the login alone. */
 	void (*forget_login)(struct session *s);

@@ -4,6 +4,7 @@
  *
  *   client      OPENING PLAIN -starttls-> OPENING LOGIN -sasl-> OPENING
  *               UNBOUND -bind-> BINDING BOUND
+ *   XEP-0388    LOGIN -sasl-> UNBOUND, or -sasl and bind-> BINDING BOUND
  *   direct TLS  begins at the second OPENING
  *   component   OPENING LOGIN -handshake-> BINDING BOUND
  */
@@ -31,7 +32,8 @@ static const struct {
 		BIT(STREAM_CLOSED) },
 	[STREAM_PLAIN] = { "plain", BIT(STREAM_OPENING) | BIT(STREAM_CLOSED) },
 	[STREAM_LOGIN] = { "login",
-	    BIT(STREAM_OPENING) | BIT(STREAM_BINDING) | BIT(STREAM_CLOSED) },
+	    BIT(STREAM_OPENING) | BIT(STREAM_UNBOUND) | BIT(STREAM_BINDING) |
+		BIT(STREAM_CLOSED) },
 	[STREAM_UNBOUND] = { "unbound",
 	    BIT(STREAM_BINDING) | BIT(STREAM_CLOSED) },
 	[STREAM_BINDING] = { "binding",
@@ -286,19 +288,21 @@ stream_after_header(const struct stream *s)
 }
 
 void
-stream_features(const struct stream *s, const char *mechanisms, struct buf *out)
+stream_features(const struct stream *s, const char *more, struct buf *out)
 {
 	buf_add_str(out, "<stream:features>");
-	if (s->authenticated)
-		/* RFC 6121, 2.6.1 and 3.4; the session is of RFC 3921, where it
-		 * had to be asked for. */
+	/* The session is of RFC 3921, where it had to be asked for. */
+	if (s->authenticated && s->state != STREAM_BINDING)
 		buf_add_str(out,
 		    "<bind xmlns='" NS_BIND "'/>"
-		    "<session xmlns='" NS_SESSION "'><optional/></session>"
+		    "<session xmlns='" NS_SESSION "'><optional/></session>");
+	/* RFC 6121, 2.6.1 and 3.4 */
+	if (s->authenticated)
+		buf_add_str(out,
 		    "<ver xmlns='urn:xmpp:features:rosterver'/>"
 		    "<sub xmlns='urn:xmpp:features:pre-approval'/>");
-	else if (s->secure)
-		buf_add_str(out, mechanisms);
+	if (s->secure)
+		buf_add_str(out, more);
 	else
 		buf_add_str(
 		    out, "<starttls xmlns='" NS_TLS "'><required/></starttls>");
@@ -315,6 +319,9 @@ static const struct {
 	{ NS_SASL, "auth", INPUT_AUTH },
 	{ NS_SASL, "response", INPUT_RESPONSE },
 	{ NS_SASL, "abort", INPUT_ABORT },
+	{ NS_SASL2, "authenticate", INPUT_AUTH },
+	{ NS_SASL2, "response", INPUT_RESPONSE },
+	{ NS_SASL2, "abort", INPUT_ABORT },
 };
 
 static bool

@@ -69,10 +69,9 @@ struct stream_fault stream_header(struct stream *s, const struct xml_open *open,
     const char *component, struct buf *out);
 enum stream_state stream_after_header(const struct stream *s);
 
-/* The features that fit the state (RFC 6120, 4.3.2). `mechanisms` is what
- * sasl_features() wrote. */
-void stream_features(
-    const struct stream *s, const char *mechanisms, struct buf *out);
+/* The features that fit the state (RFC 6120, 4.3.2); `more`: what stands in
+ * them under TLS beside the stream's own. */
+void stream_features(const struct stream *s, const char *more, struct buf *out);
 
 /* What a first-level element is. */
 enum stream_input {

@@ -108,7 +108,7 @@ void
 uplink_begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
     uint32_t window)
 {
-	struct up_frame frame = { .kind = FRAME_BIND };
+	struct up_frame frame = { .kind = FRAME_BIND, .flags = s->flags };
 
 	s->sid.node = u->cfg.node;
 	s->sid.edge = u->cfg.edge;

@@ -12,9 +12,11 @@
 #include "xmppd/edge/uplink_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/result.h"
+#include "common/xmalloc.h"
 #include "xmppd/link/link.h"
 
 /* What a delivery tells the edge itself of the session. */
@@ -27,7 +29,8 @@ session_note(struct uplink_session *s, const struct down_deliver *m)
 		return;
 	s->bound = true;
 	free(s->full);
-	s->full = text_dup(m->payload);
+	s->full =
+	    xstrndup(m->payload.data, strnlen(m->payload.data, m->payload.len));
 }
 
 static void

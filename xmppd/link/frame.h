@@ -123,7 +123,8 @@ enum frame_kind {
 			   payload: scram_keys.version that it logged in
 			   with, in decimal, so that an account which was
 			   deleted or made anew meanwhile isn't bound; absent
-			   for a component. DELIVER_REFUSED ends the session:
+			   for a component; flags: FRAME_BIND_*.
+			   DELIVER_REFUSED ends the session:
 			   no unbind follows, and the next try is another */
 	FRAME_UNBIND,   /* session has ended; payload: an unavailable presence
 			   stanza with its status, or absent */
@@ -157,7 +158,7 @@ struct up_frame {
 	uint8_t kind;         /* enum frame_kind */
 	uint8_t session_kind; /* enum session_kind of sid */
 	uint8_t type;         /* enum stanza_type */
-	uint8_t flags;        /* FRAME_HAS_* */
+	uint8_t flags;        /* FRAME_*; of a bind: FRAME_BIND_* */
 	struct sid sid;       /* the sending session */
 	struct text to;       /* prepared; never absent for a message, presence
 				 without `to` has it absent, an iq without `to`
@@ -173,6 +174,11 @@ struct up_frame {
 #define FRAME_NO_TO 0x01 /* the stanza had no `to` */
 #define FRAME_HAS_BODY                                                         \
 	0x02 /* a message with a <body/> of the content namespace */
+
+/* What a session begins with (XEP-0386). */
+#define FRAME_BIND_INLINE 0x01  /* bound so: it reads the archive for what it
+				   has missed, and wants its metadata */
+#define FRAME_BIND_CARBONS 0x02 /* XEP-0280 */
 
 struct up_ping {
 	uint64_t sent; /* the edge's clock, echoed */
@@ -202,7 +208,9 @@ struct up_query {
 enum deliver_kind {
 	DELIVER_STANZA = 1, /* payload: bytes for the client */
 	DELIVER_MESSAGE,    /* the same, and it counts for rule 5 */
-	DELIVER_BOUND,      /* bind succeeded; payload: the full JID given */
+	DELIVER_BOUND,      /* bind succeeded; payload: the full JID given, and
+			       behind a NUL elements for the answer to a bind
+			       with FRAME_BIND_INLINE */
 	DELIVER_REFUSED,    /* bind refused; payload: stanza error condition */
 	DELIVER_RESULT,     /* the same as STANZA; the edge notes from it that
 			       the session is interested (roster result) */
