@@ -11,8 +11,9 @@
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/control.h"
+#include "xmppd/cluster/store_item.h"
 
-#define JOIN_VERSION 1
+#define JOIN_VERSION 2
 #define NAMED_MIN 36 /* bytes that a name and its digest take at least */
 #define MEMBER_MIN 60
 
@@ -137,6 +138,7 @@ join_request_encode(struct buf *b, const struct store_member *self,
 	buf_add_text(b, domain);
 	buf_add_u64(b, self->boot);
 	buf_add_u64(b, store_row_count(s));
+	buf_add_u64(b, store_item_total(s));
 	collect(b, s, store_components, add_component);
 	collect(b, s, store_accounts, add_account);
 }
@@ -156,6 +158,7 @@ join_request_decode(const void *msg, size_t len, struct join_request *r)
 	r->domain = cursor_dup_text(&c);
 	r->boot = cursor_u64(&c);
 	r->rows = cursor_u64(&c);
+	r->items = cursor_u64(&c);
 	r->components = read_named(&c, &r->component_count);
 	r->accounts = read_named(&c, &r->account_count);
 	return cursor_done(&c) ? RES_OK : RES_INVALID;
@@ -202,7 +205,7 @@ compare_components(
 	return RES_OK;
 }
 
-/* Accounts and messages that only the joining node has would be lost. */
+/* What only the joining node has would be lost. */
 static int
 compare_accounts(const struct join_request *r, struct store *s, struct error *e)
 {
@@ -239,6 +242,11 @@ compare_accounts(const struct join_request *r, struct store *s, struct error *e)
 		    "lacks: let their users log in here first, or run 'xmpp "
 		    "reset' here",
 		    (unsigned long long)r->rows);
+	if (r->items > 0)
+		return error_set(e, RES_DIFFERS,
+		    "this node holds data that its users keep on the server "
+		    "(vCards, bookmarks and the like) and the cluster lacks: "
+		    "run 'xmpp reset' here, which writes it to a file first");
 	return RES_OK;
 }
 

@@ -25,7 +25,8 @@ struct join_request {
 	struct named_digest *components; /* of the secret */
 	struct named_digest *accounts;   /* of the stored keys */
 	size_t component_count, account_count;
-	uint64_t rows; /* stored messages */
+	uint64_t rows;  /* stored messages */
+	uint64_t items; /* that accounts keep here */
 };
 
 struct join_answer {

@@ -1,5 +1,5 @@
 /*
- * Accounts, rosters and stored messages as lines of JSON.
+ * Accounts, rosters, stored messages and items as lines of JSON.
  */
 #include "xmppd/export.h"
 
@@ -10,10 +10,11 @@
 #include "common/buf.h"
 #include "common/crypto.h"
 #include "common/varlink_server.h"
-#include "xmppd/cluster/store.h"
+#include "xmppd/cluster/store_item.h"
 
 #define PIECE_SIZE (128 * 1024)
 #define ROWS_AT_ONCE 32
+#define ITEMS_AT_ONCE 32
 
 struct exporting {
 	struct store *store;
@@ -88,6 +89,43 @@ add_rows(struct exporting *x, const char *account)
 	} while (count == ROWS_AT_ONCE);
 }
 
+/* What an account keeps here: a value is XML, or base64 where it isn't text. */
+static void
+add_item(struct exporting *x, const char *account, struct store_item *it)
+{
+	json_t *text =
+	    json_stringn((const char *)it->value.data, it->value.len);
+	char *base64 = NULL;
+
+	if (text == NULL)
+		base64 = crypto_base64(it->value.data, it->value.len);
+	add_line(x,
+	    json_pack("{s:s, s:i, s:s, s:s, s:I, s:s*, s:o*, s:s*}", "of",
+		account, "space", it->space, "node", it->node, "id", it->id,
+		"time", (json_int_t)it->time, "by", it->by, "value", text,
+		"base64", base64));
+	free(base64);
+}
+
+static void
+add_items(struct exporting *x, const char *account)
+{
+	struct store_item *items, last = { 0 };
+	size_t count;
+
+	do {
+		count = store_items_of(x->store, account,
+		    last.node == NULL ? NULL : &last, ITEMS_AT_ONCE, &items);
+		for (size_t i = 0; i < count; i++)
+			add_item(x, account, &items[i]);
+		store_item_clear(&last);
+		if (count > 0)
+			last = items[--count];
+		store_items_clear(items, count);
+	} while (count == ITEMS_AT_ONCE - 1);
+	store_item_clear(&last);
+}
+
 static void
 add_account(void *arg, const char *name, const char *value)
 {
@@ -108,6 +146,7 @@ add_account(void *arg, const char *name, const char *value)
 	buf_wipe(&b);
 	crypto_wipe(&keys, sizeof(keys));
 	add_rows(x, name);
+	add_items(x, name);
 }
 
 bool

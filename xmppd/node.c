@@ -350,6 +350,7 @@ store_applied_cb(void *arg, const struct store_event *ev)
 	case STORE_ORIGIN_END:
 	case STORE_RAFT_ID_GONE:
 	case STORE_NEXT_RAFT_ID:
+	case STORE_ITEMS:
 		break;
 	}
 }

@@ -32,9 +32,9 @@ fuzz_seed(size_t i, struct buf *b)
 {
 	struct buf command = { 0 };
 	struct store_proposal p = { i % 3, i, NULL, 0 };
-	bool all = i == STORE_CLEAR;
+	bool all = i == STORE_LAST;
 
-	if (i > STORE_CLEAR)
+	if (i > STORE_LAST)
 		return false;
 	for (size_t k = all ? 0 : i;
 	     (all || k == i) && store_sample(k, &command); k++) {

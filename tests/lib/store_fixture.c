@@ -173,7 +173,7 @@ static char text_name[] = "alice", text_contact[] = "bob@example.com",
 static void
 sample_effect(struct buf *b)
 {
-	struct store_op ops[4] = {
+	struct store_op ops[6] = {
 		{ .op = EFFECT_STORE,
 		    .user = text_name,
 		    .time = 1700000000,
@@ -191,11 +191,37 @@ sample_effect(struct buf *b)
 		{ .op = EFFECT_ROSTER_DEL,
 		    .user = text_name,
 		    .item = { .contact = text_contact } },
+		{ .op = EFFECT_ITEM_PUT,
+		    .user = text_name,
+		    .space = SPACE_PEP,
+		    .node = text_title,
+		    .id = text_groups,
+		    .by = text_contact,
+		    .keep = 1,
+		    .quota = 1000,
+		    .stanza = { (uint8_t *)text_stanza, strlen(text_stanza),
+			0 } },
+		{ .op = EFFECT_ITEM_DEL,
+		    .user = text_name,
+		    .space = SPACE_PRIVATE },
 		{ .op = EFFECT_DONE },
 	};
-	struct store_effect effect = { { 1, 0, 77 }, 9, 5, 7, ops, 4 };
+	struct store_effect effect = { { 1, 0, 77 }, 9, 5, 7, ops, 6 };
 
 	store_cmd_effect(b, &effect);
+}
+
+static void
+sample_items(struct buf *b)
+{
+	struct store_op op = { .op = EFFECT_ITEM_PUT,
+		.user = text_name,
+		.space = SPACE_VCARD,
+		.node = text_contact,
+		.id = text_contact,
+		.stanza = { (uint8_t *)text_stanza, strlen(text_stanza), 0 } };
+
+	store_cmd_items(b, &op, 1);
 }
 
 static void
@@ -267,8 +293,11 @@ store_sample(size_t i, struct buf *b)
 	case STORE_ORIGIN_END:
 		store_cmd_origin_end(b, &origin);
 		break;
+	case STORE_ITEMS:
+		sample_items(b);
+		break;
 	default:
-		if (i > STORE_CLEAR)
+		if (i > STORE_LAST)
 			return false;
 		sample_cluster(i, b);
 	}

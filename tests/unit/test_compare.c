@@ -123,6 +123,22 @@ add_row(struct world *w, struct store *s, const char *user)
 	buf_clear(&op.stanza);
 }
 
+static void
+add_item(struct world *w, struct store *s, const char *user)
+{
+	char text[] = "x", *name = xstrdup(user);
+	struct store_op op = { .op = EFFECT_ITEM_PUT,
+		.user = name,
+		.space = SPACE_VCARD,
+		.node = text,
+		.id = text };
+	struct buf b = { 0 };
+
+	store_cmd_items(&b, &op, 1);
+	apply(w, s, &b);
+	free(name);
+}
+
 /* The line of the comparison; "" if there is no difference. */
 static const char *
 compare(struct world *w, const char *mine, const char *theirs)
@@ -298,6 +314,20 @@ a_cut_request_is_refused_at_each_byte(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void
+data_that_only_the_node_has_is_named(void **state)
+{
+	struct world *w = *state;
+
+	add_account(w, w->cluster, "alice", 1);
+	add_item(w, w->cluster, "alice");
+	assert_string_equal(compare(w, NULL, "example.com"), "");
+	add_account(w, w->node, "alice", 1);
+	assert_string_equal(compare(w, NULL, "example.com"), "");
+	add_item(w, w->node, "alice");
+	assert_non_null(strstr(compare(w, NULL, "example.com"), "vCards"));
+}
+
 int
 main(void)
 {
@@ -310,6 +340,7 @@ main(void)
 		TEST(an_account_that_only_the_node_has_is_named),
 		TEST(another_password_is_named),
 		TEST(stored_messages_are_counted),
+		TEST(data_that_only_the_node_has_is_named),
 		TEST(an_answer_comes_back_and_a_cut_one_does_not),
 		TEST(a_cut_request_is_refused_at_each_byte),
 	};

@@ -84,7 +84,7 @@ command_cut_at_any_byte_is_invalid(void **state)
 static void
 unknown_command_is_invalid(void **state)
 {
-	static const uint8_t bytes[][2] = { { 0, 0 }, { STORE_CLEAR + 1, 0 },
+	static const uint8_t bytes[][2] = { { 0, 0 }, { STORE_LAST + 1, 0 },
 		{ 255, 0 } };
 
 	(void)state;
@@ -97,7 +97,7 @@ values_that_no_encoder_makes_are_invalid(void **state)
 {
 	struct scram_keys keys = store_sample_keys(1);
 	struct store_member m;
-	struct store_op ops[] = { { .op = EFFECT_DONE }, { .op = 9 },
+	struct store_op ops[] = { { .op = EFFECT_DONE }, { .op = 99 },
 		{ .op = EFFECT_STORE } };
 	struct store_effect effect = { { 1, 0, 1 }, 1, 1, 0, &ops[0], 1 };
 	struct store_effect no_op = { { 1, 0, 1 }, 1, 1, 0, &ops[1], 1 };
@@ -231,7 +231,7 @@ random_entry(uint32_t *seed, struct buf *entry)
 	struct buf b = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		store_sample(next_random(seed) % STORE_CLEAR, &b);
+		store_sample(next_random(seed) % STORE_LAST, &b);
 		if (next_random(seed) % 8 == 0)
 			b.data[next_random(seed) % b.len] ^= 1;
 		store_entry_add(entry,

@@ -108,13 +108,30 @@ foreign_newer_and_damaged_files_are_refused(void **state)
 	store_close(f->store);
 	f->store = NULL;
 	assert_refused(f, "/nowhere", "/nowhere/state.db: No such file");
-	run_sql(f, "PRAGMA user_version = 2");
-	assert_refused(f, f->dir, "written by a newer version (2");
+	run_sql(f, "PRAGMA user_version = 99");
+	assert_refused(f, f->dir, "written by a newer version (99");
 	run_sql(f, "PRAGMA user_version = 1; PRAGMA application_id = 7");
 	assert_refused(f, f->dir, "not a store of this program");
 	assert_int_equal(
 	    file_write(state_db(f), "no database at all", 18, 0600), 0);
 	assert_refused(f, f->dir, "the file is damaged");
+}
+
+static void
+file_of_an_older_version_is_brought_up_to_date(void **state)
+{
+	struct store_fixture *f = *state;
+	uint8_t before[32], after[32];
+
+	store_digest(f->store, before);
+	store_close(f->store);
+	run_sql(f,
+	    "DROP TABLE item; DROP TABLE item_use;"
+	    "PRAGMA user_version = 1");
+	f->store = NULL;
+	store_fixture_reopen(f);
+	store_digest(f->store, after);
+	assert_memory_equal(before, after, 32);
 }
 
 /* What entry `index` does: several rows in one command, others in the next. */
@@ -318,6 +335,7 @@ main(void)
 		T(only_its_owner_may_read_the_files),
 		T(wider_mode_is_set_right),
 		T(foreign_newer_and_damaged_files_are_refused),
+		T(file_of_an_older_version_is_brought_up_to_date),
 		T(killed_store_has_index_and_content_that_agree),
 		T(write_error_ends_it_and_leaves_what_was_applied),
 		T(copy_without_room_is_removed),

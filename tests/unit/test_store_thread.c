@@ -395,7 +395,7 @@ file_that_is_no_whole_copy_is_refused(void **state)
 	run_until(f, 10);
 	store_digest(f->threaded.store, before);
 	/* The places are SQLite's: user_version, application_id, a page. */
-	assert_int_equal(install_spoilt(f, 60, "\0\0\0\2", 4), RES_STATE);
+	assert_int_equal(install_spoilt(f, 60, "\0\0\0\143", 4), RES_STATE);
 	assert_int_equal(install_spoilt(f, 68, "junk", 4), RES_STATE);
 	assert_int_equal(install_spoilt(f, 0, "junk", 4), RES_IO);
 	assert_true(install_spoilt(f, 40960, junk, sizeof(junk)) != RES_OK);

@@ -61,10 +61,12 @@ enum store_command {
 	STORE_MEMBER_BOOT,  /* identity, boot; RES_DIFFERS unless higher */
 	STORE_RAFT_ID_GONE, /* Raft id: the voter is gone, drop the mark */
 	STORE_NEXT_RAFT_ID, /* -> result id: a fresh Raft id, never reused */
-	STORE_CLEAR,        /* accounts, rosters, rows, components, members but
-			       this identity (their Raft ids are marked):
+	STORE_CLEAR,        /* accounts and all of theirs, components, members
+			       but this identity (their Raft ids are marked):
 			       `xmpp reset`; settings stay */
+	STORE_ITEMS,        /* ops on items that no frame asked for */
 };
+#define STORE_LAST STORE_ITEMS
 
 /* A change of one roster item (RFC 6121, 2.1.2). */
 struct store_roster_item {
@@ -86,14 +88,46 @@ enum effect_op {
 	EFFECT_ROSTER, /* user, item: set as a whole, version given by apply */
 	EFFECT_ROSTER_DEL, /* user, contact */
 	EFFECT_DONE,       /* nothing but the note that the frame is done */
+	EFFECT_ITEM_PUT,   /* user, space, node, id, time, by, value, keep,
+			      quota: replaces one of that id; RES_LIMIT, and no
+			      effect, beyond the quota */
+	EFFECT_ITEM_DEL,   /* user, space; node and id, or absent: all */
+};
+
+/*
+ * Items: what an account keeps here, besides its roster and messages. Each has
+ * a space, which says what it is and who reads it; a node, and an id in that;
+ * and a sequence number, by which the newest of a node is known. The user ""
+ * is the server itself.
+ */
+enum item_space {
+	SPACE_PRIVATE = 1, /* XEP-0049; node: "{namespace}name"; id: "" */
+	SPACE_VCARD,       /* XEP-0054; node, id: "" */
+	SPACE_BLOCK,       /* XEP-0191; node: ""; id: a JID */
+	SPACE_PEP,         /* XEP-0163: items of a node */
+	SPACE_PEP_NODE,    /* node: ""; id: a node; value: how it is set up */
+	SPACE_PEP_WHO, /* node: a node; id: a JID; value: what it is to it */
+	SPACE_PUSH,    /* XEP-0357; node: ""; id: service and its node */
+	SPACE_CAPS,    /* the server's own: XEP-0115; id: a hash; value:
+			  what a client of that hash wants to be told of */
+	SPACE_ROLE,    /* the server's own; node: "admin": who administers
+			  it (XEP-0133); id: an account, and it goes with
+			  that */
 };
 
 struct store_op {
 	uint8_t op;        /* enum effect_op */
 	char *user;        /* local part of the account */
 	int64_t time;      /* STORE: unix seconds */
-	struct buf stanza; /* STORE: bytes, not yet stamped with a delay */
+	struct buf stanza; /* STORE: bytes, not yet stamped with a delay;
+			      ITEM_PUT: the value */
 	struct store_roster_item item; /* ROSTER; ROSTER_DEL: contact only */
+	/* ITEM_PUT, ITEM_DEL */
+	uint8_t space; /* enum item_space */
+	char *node, *id;
+	char *by;       /* who put it there: a JID; absent: the account */
+	uint32_t keep;  /* so many of the node; 0: all */
+	uint64_t quota; /* bytes of all of the account's items; 0: no limit */
 };
 
 /*
@@ -148,6 +182,7 @@ void store_cmd_member_boot(
 void store_cmd_raft_id_gone(struct buf *b, uint32_t raft_id);
 void store_cmd_next_raft_id(struct buf *b);
 void store_cmd_clear(struct buf *b, const uint8_t identity[16]);
+void store_cmd_items(struct buf *b, const struct store_op *ops, size_t count);
 
 /*
  * An entry of the Raft log: commands with their proposers, as many as arrived
@@ -178,11 +213,12 @@ struct store_event {
 				   or version; NEXT_RAFT_ID; ACCOUNT_ADD:
 				   the roster's version */
 	const char *name;       /* setting, account, component; or NULL */
-	const struct store_effect *effect; /* EFFECT: with row ids and versions,
-					      else NULL */
-	const uint64_t *rows; /* EFFECT: row id by op (0: none; again:
-				 of those ops that are of the same kind
-				 as at the first time); ROWS_DEL: all */
+	const struct store_effect *effect; /* EFFECT: with row ids and versions;
+					      ITEMS: only the ops; else NULL */
+	const uint64_t *rows; /* EFFECT, ITEMS: row id, or an item's sequence
+				 number, by op (0: none; again: of those ops
+				 that are of the same kind as at the first
+				 time); ROWS_DEL: all */
 	size_t row_count;
 };
 
@@ -287,6 +323,9 @@ bool store_effect_done(
 /* The same, with the note that it was proposed with. */
 bool store_effect_note(
     struct store *s, const struct origin *origin, uint64_t num, uint64_t *note);
+/* The same, with what it came to. */
+bool store_effect_code(
+    struct store *s, const struct origin *origin, uint64_t num, int *code);
 /* Whether a frame of the origin with a higher number and this note has been
  * applied. */
 bool store_effect_later(

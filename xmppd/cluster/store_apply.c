@@ -98,6 +98,9 @@ apply_account_del(struct db *db, struct store_applied *a)
 		return RES_NOT_FOUND;
 	delete_by(db, "DELETE FROM roster WHERE local = ?", local);
 	delete_by(db, "DELETE FROM message WHERE local = ?", local);
+	delete_by(db, "DELETE FROM item WHERE local = ?", local);
+	delete_by(db, "DELETE FROM item_use WHERE local = ?", local);
+	store_apply_role_del(db, local);
 	return RES_OK;
 }
 
@@ -167,7 +170,8 @@ apply_clear(struct db *db, struct store_applied *a)
 {
 	db_exec(db,
 	    "DELETE FROM account; DELETE FROM roster;"
-	    "DELETE FROM message; DELETE FROM component");
+	    "DELETE FROM message; DELETE FROM component;"
+	    "DELETE FROM item; DELETE FROM item_use");
 	store_apply_members_but(db, a->data.member.identity);
 	return RES_OK;
 }
@@ -190,6 +194,7 @@ static const store_apply_fn commands[] = {
 	[STORE_RAFT_ID_GONE] = store_apply_raft_id_gone,
 	[STORE_NEXT_RAFT_ID] = store_apply_next_raft_id,
 	[STORE_CLEAR] = apply_clear,
+	[STORE_ITEMS] = store_apply_items,
 };
 
 /* Whether this very command was applied before: its result, once more. */

@@ -21,6 +21,10 @@ int store_schema_open(struct db *db, const char *path, struct error *e);
 /* The same, for a file that has to be complete already; checks it whole. */
 int store_schema_check(struct db *db, const char *path, struct error *e);
 
+/* Brings the tables of an older version of this program up to date; inside a
+ * transaction. */
+void store_schema_upgrade(struct db *db);
+
 uint64_t store_index(struct db *db); /* up to which it has been applied */
 void store_set_index(struct db *db, uint64_t index);
 
@@ -48,14 +52,24 @@ enum store_counter {
 	COUNTER_VERSION,   /* the newest roster version, of any account */
 	COUNTER_COMPONENT, /* the newest component's place in the order */
 	COUNTER_RAFT_ID,   /* the highest Raft id handed out or seen */
-	COUNTER_RESULT     /* how many results were kept */
+	COUNTER_RESULT,    /* how many results were kept */
+	COUNTER_ITEM       /* the newest item's sequence number */
 };
 uint64_t store_count_up(struct db *db, enum store_counter which);
 
 /* store_effect.c */
 int store_apply_effect(struct db *db, struct store_applied *a);
+int store_apply_items(struct db *db, struct store_applied *a);
 int store_apply_prune(struct db *db, struct store_applied *a);
 int store_apply_origin_end(struct db *db, struct store_applied *a);
+
+/* store_item.c: *made is the item's sequence number. */
+int store_apply_item_put(
+    struct db *db, const struct store_op *op, uint64_t *made);
+int store_apply_item_del(
+    struct db *db, const struct store_op *op, uint64_t *made);
+/* An account's role ends with it. */
+void store_apply_role_del(struct db *db, const char *local);
 
 /* store_member.c */
 int store_apply_member_put(struct db *db, struct store_applied *a);

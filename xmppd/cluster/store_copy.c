@@ -200,6 +200,9 @@ install_from(
 	rc = db_restore(s->db, from, e);
 	if (rc != RES_OK)
 		return rc;
+	db_exec(s->db, "BEGIN IMMEDIATE");
+	store_schema_upgrade(s->db);
+	db_exec(s->db, "COMMIT");
 	db_sync(s->db);
 	if (db_failed(s->db)) {
 		store_fail(s, db_why(s->db));

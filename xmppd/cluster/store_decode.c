@@ -119,26 +119,70 @@ decode_item(struct cursor *c, struct store_roster_item *item)
 }
 
 static void
+decode_value(struct cursor *c, struct store_op *op)
+{
+	size_t len = 0;
+	const uint8_t *bytes = cursor_block(c, &len);
+
+	buf_add(&op->stanza, bytes, len);
+}
+
+/* A node that is absent stands for all, and then so does the id. */
+static void
+decode_item_op(struct cursor *c, struct store_op *op)
+{
+	op->space = cursor_u8(c);
+	op->node = decode_text(c);
+	op->id = decode_text(c);
+	if (op->space == 0 || (op->node == NULL && op->id != NULL))
+		refuse(c);
+	if (op->op == EFFECT_ITEM_DEL)
+		return;
+	op->time = (int64_t)cursor_u64(c);
+	op->by = decode_text(c);
+	op->keep = cursor_u32(c);
+	op->quota = decode_count(c);
+	decode_value(c, op);
+	if (op->id == NULL)
+		refuse(c);
+}
+
+static bool
+is_item_op(const struct store_op *op)
+{
+	return op->op == EFFECT_ITEM_PUT || op->op == EFFECT_ITEM_DEL;
+}
+
+/* Whose it is: "", the server, has only items. */
+static void
+decode_user(struct cursor *c, struct store_op *op)
+{
+	op->user = decode_text(c);
+	if (op->op != EFFECT_DONE && op->user == NULL)
+		refuse(c);
+	else if (op->op != EFFECT_DONE && !is_item_op(op) && *op->user == '\0')
+		refuse(c);
+}
+
+static void
 decode_op(struct cursor *c, struct store_op *op)
 {
-	const uint8_t *stanza;
-	size_t len;
-
 	op->op = cursor_u8(c);
-	op->user = decode_text(c);
-	if (op->op != EFFECT_DONE && (op->user == NULL || *op->user == '\0'))
-		refuse(c);
+	decode_user(c, op);
 	switch (op->op) {
 	case EFFECT_STORE:
 		op->time = (int64_t)cursor_u64(c);
-		stanza = cursor_block(c, &len);
-		buf_add(&op->stanza, stanza, len);
+		decode_value(c, op);
 		break;
 	case EFFECT_ROSTER:
 		decode_item(c, &op->item);
 		break;
 	case EFFECT_ROSTER_DEL:
 		op->item.contact = decode_name(c);
+		break;
+	case EFFECT_ITEM_PUT:
+	case EFFECT_ITEM_DEL:
+		decode_item_op(c, op);
 		break;
 	case EFFECT_DONE:
 		break;
@@ -148,16 +192,10 @@ decode_op(struct cursor *c, struct store_op *op)
 }
 
 static void
-decode_effect(struct cursor *c, struct store_command_data *d)
+decode_ops(struct cursor *c, struct store_effect *effect)
 {
-	struct store_effect *effect = &d->effect;
-	uint32_t count;
+	uint32_t count = cursor_u32(c);
 
-	effect->origin = origin_decode(c);
-	effect->num = decode_count(c);
-	effect->low = decode_count(c);
-	effect->note = cursor_u64(c);
-	count = cursor_u32(c);
 	if (count > cursor_left(c) / OP_MIN)
 		refuse(c);
 	if (!cursor_ok(c) || count == 0)
@@ -166,6 +204,27 @@ decode_effect(struct cursor *c, struct store_command_data *d)
 	effect->count = count;
 	for (size_t i = 0; i < count && cursor_ok(c); i++)
 		decode_op(c, &effect->ops[i]);
+}
+
+static void
+decode_items(struct cursor *c, struct store_command_data *d)
+{
+	decode_ops(c, &d->effect);
+	for (size_t i = 0; i < d->effect.count && cursor_ok(c); i++)
+		if (!is_item_op(&d->effect.ops[i]))
+			refuse(c);
+}
+
+static void
+decode_effect(struct cursor *c, struct store_command_data *d)
+{
+	struct store_effect *effect = &d->effect;
+
+	effect->origin = origin_decode(c);
+	effect->num = decode_count(c);
+	effect->low = decode_count(c);
+	effect->note = cursor_u64(c);
+	decode_ops(c, effect);
 }
 
 static void
@@ -258,6 +317,7 @@ static void (*const decoders[])(
 	[STORE_RAFT_ID_GONE] = decode_raft_id,
 	[STORE_NEXT_RAFT_ID] = decode_nothing,
 	[STORE_CLEAR] = decode_identity,
+	[STORE_ITEMS] = decode_items,
 };
 
 int

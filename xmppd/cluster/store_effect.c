@@ -98,28 +98,43 @@ apply_roster_del(struct db *db, const struct store_op *op)
 static bool
 op_account_exists(struct db *db, const struct store_op *op)
 {
-	struct db_query *q =
-	    db_query(db, "SELECT 1 FROM account WHERE local = ?");
+	struct db_query *q;
 
+	if (*op->user == '\0')
+		return true; /* the server's own item */
+	q = db_query(db, "SELECT 1 FROM account WHERE local = ?");
 	db_bind_text(q, op->user);
 	return db_exists(q);
 }
 
-/* Returns what the op made: a row's id or a roster version. */
-static uint64_t
-apply_op(struct db *db, const struct store_op *op)
+/* *made: a row's id, a roster version, or an item's number. */
+static int
+apply_op(struct db *db, const struct store_op *op, uint64_t *made)
 {
 	switch ((enum effect_op)op->op) {
 	case EFFECT_STORE:
-		return apply_store(db, op);
+		*made = apply_store(db, op);
+		break;
 	case EFFECT_ROSTER:
-		return apply_roster(db, op);
+		*made = apply_roster(db, op);
+		break;
 	case EFFECT_ROSTER_DEL:
-		return apply_roster_del(db, op);
+		*made = apply_roster_del(db, op);
+		break;
+	case EFFECT_ITEM_PUT:
+		return store_apply_item_put(db, op, made);
+	case EFFECT_ITEM_DEL:
+		return store_apply_item_del(db, op, made);
 	case EFFECT_DONE:
 		break;
 	}
-	return 0;
+	return RES_OK;
+}
+
+static bool
+makes_version(const struct store_op *op)
+{
+	return op->op == EFFECT_ROSTER || op->op == EFFECT_ROSTER_DEL;
 }
 
 /* Puts what an op made where the event shows it. */
@@ -128,10 +143,10 @@ show(struct store_applied *a, size_t i, uint64_t made)
 {
 	struct store_op *op = &a->data.effect.ops[i];
 
-	if (op->op == EFFECT_STORE)
-		a->rows[i] = made;
-	else
+	if (makes_version(op))
 		op->item.version = made;
+	else
+		a->rows[i] = made;
 	if (a->event.id == 0)
 		a->event.id = made;
 }
@@ -184,8 +199,8 @@ result_keep(struct db *db, const struct store_applied *a, int code)
 		const struct store_op *op = &effect->ops[i];
 
 		buf_add_u8(&result, op->op);
-		buf_add_u64(&result,
-		    op->op == EFFECT_STORE ? a->rows[i] : op->item.version);
+		buf_add_u64(
+		    &result, makes_version(op) ? op->item.version : a->rows[i]);
 	}
 	bind_origin(q, &effect->origin);
 	db_bind_uint(q, effect->num);
@@ -194,29 +209,59 @@ result_keep(struct db *db, const struct store_applied *a, int code)
 	buf_clear(&result);
 }
 
-int
-store_apply_effect(struct db *db, struct store_applied *a)
+/* The event shows the ops, and what they make. */
+static void
+show_ops(struct store_applied *a)
 {
 	struct store_effect *effect = &a->data.effect;
-	int code = RES_OK;
 
 	if (effect->count != 0)
 		a->rows = xcalloc(effect->count, sizeof(*a->rows));
 	a->event.effect = effect;
 	a->event.rows = a->rows;
 	a->event.row_count = effect->count;
-	if (result_find(db, a))
-		return a->event.code;
-	for (size_t i = 0; i < effect->count; i++) {
-		const struct store_op *op = &effect->ops[i];
+}
+
+/* Returns what is wrong with the last one that could not be. */
+static int
+apply_ops(struct db *db, struct store_applied *a)
+{
+	int code = RES_OK, rc;
+
+	for (size_t i = 0; i < a->data.effect.count; i++) {
+		const struct store_op *op = &a->data.effect.ops[i];
+		uint64_t made = 0;
 
 		if (op->op == EFFECT_DONE)
 			continue;
-		if (op_account_exists(db, op))
-			show(a, i, apply_op(db, op));
-		else
-			code = RES_NOT_FOUND;
+		rc = RES_NOT_FOUND;
+		if (op_account_exists(db, op)) {
+			rc = apply_op(db, op, &made);
+			show(a, i, made);
+		}
+		if (rc != RES_OK)
+			code = rc;
 	}
+	return code;
+}
+
+int
+store_apply_items(struct db *db, struct store_applied *a)
+{
+	show_ops(a);
+	return apply_ops(db, a);
+}
+
+int
+store_apply_effect(struct db *db, struct store_applied *a)
+{
+	const struct store_effect *effect = &a->data.effect;
+	int code;
+
+	show_ops(a);
+	if (result_find(db, a))
+		return a->event.code;
+	code = apply_ops(db, a);
 	result_keep(db, a, code);
 	forget_below(db, &effect->origin, effect->low);
 	return code;

@@ -79,6 +79,21 @@ encode_item(struct buf *b, const struct store_roster_item *item)
 }
 
 static void
+encode_item_op(struct buf *b, const struct store_op *op)
+{
+	buf_add_u8(b, op->space);
+	buf_add_text(b, op->node);
+	buf_add_text(b, op->id);
+	if (op->op == EFFECT_ITEM_DEL)
+		return;
+	buf_add_u64(b, (uint64_t)op->time);
+	buf_add_text(b, op->by);
+	buf_add_u32(b, op->keep);
+	buf_add_u64(b, op->quota);
+	buf_add_block(b, op->stanza.data, op->stanza.len);
+}
+
+static void
 encode_op(struct buf *b, const struct store_op *op)
 {
 	buf_add_u8(b, op->op);
@@ -94,9 +109,28 @@ encode_op(struct buf *b, const struct store_op *op)
 	case EFFECT_ROSTER_DEL:
 		buf_add_text(b, op->item.contact);
 		break;
+	case EFFECT_ITEM_PUT:
+	case EFFECT_ITEM_DEL:
+		encode_item_op(b, op);
+		break;
 	case EFFECT_DONE:
 		break;
 	}
+}
+
+static void
+encode_ops(struct buf *b, const struct store_op *ops, size_t count)
+{
+	buf_add_u32(b, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		encode_op(b, &ops[i]);
+}
+
+void
+store_cmd_items(struct buf *b, const struct store_op *ops, size_t count)
+{
+	buf_add_u8(b, STORE_ITEMS);
+	encode_ops(b, ops, count);
 }
 
 void
@@ -107,9 +141,7 @@ store_cmd_effect(struct buf *b, const struct store_effect *effect)
 	buf_add_u64(b, effect->num);
 	buf_add_u64(b, effect->low);
 	buf_add_u64(b, effect->note);
-	buf_add_u32(b, (uint32_t)effect->count);
-	for (size_t i = 0; i < effect->count; i++)
-		encode_op(b, &effect->ops[i]);
+	encode_ops(b, effect->ops, effect->count);
 }
 
 void
@@ -251,6 +283,9 @@ store_effect_clear(struct store_effect *effect)
 		free(effect->ops[i].user);
 		buf_clear(&effect->ops[i].stanza);
 		store_roster_item_clear(&effect->ops[i].item);
+		free(effect->ops[i].node);
+		free(effect->ops[i].id);
+		free(effect->ops[i].by);
 	}
 	free(effect->ops);
 	*effect = (struct store_effect){ 0 };

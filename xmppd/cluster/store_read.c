@@ -307,6 +307,30 @@ store_effect_note(
 }
 
 bool
+store_effect_code(
+    struct store *s, const struct origin *origin, uint64_t num, int *code)
+{
+	struct db_query *q = effect_query(s,
+	    "SELECT result FROM effect WHERE node = ? AND edge = ?"
+	    " AND incarnation = ? AND num = ?",
+	    origin, num);
+	bool done = db_row(q);
+	struct cursor c;
+	const void *result;
+	size_t len;
+
+	if (done) {
+		result = db_blob(q, 0, &len);
+		cursor_init(&c, result, len);
+		cursor_u64(&c); /* the note */
+		*code = (int32_t)cursor_u32(&c);
+	}
+	db_end(q);
+	read_done(s);
+	return done;
+}
+
+bool
 store_effect_later(
     struct store *s, const struct origin *origin, uint64_t num, uint64_t note)
 {
@@ -449,6 +473,8 @@ static const char *const digested[] = {
 	"SELECT * FROM roster ORDER BY local, contact",
 	"SELECT * FROM component ORDER BY place",
 	"SELECT * FROM message ORDER BY id",
+	"SELECT * FROM item ORDER BY local, space, node, id",
+	"SELECT * FROM item_use ORDER BY local",
 	"SELECT * FROM effect ORDER BY node, edge, incarnation, num",
 	"SELECT * FROM result ORDER BY place",
 	"SELECT * FROM member ORDER BY identity",

@@ -3,6 +3,7 @@
  */
 #include "xmppd/cluster/store_apply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,42 +11,54 @@
 
 /* "mmps": what file(1) and we know a state.db by. */
 #define APPLICATION_ID 0x6d6d7073
-#define SCHEMA_VERSION 1
 
 /* Unsigned 64-bit values are kept bit by bit in SQLite's signed integers;
  * those that are compared by size never come near 2^63. */
-static const char schema[] =
-    "CREATE TABLE counter (which INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
-    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
-    " WITHOUT ROWID;"
-    "CREATE TABLE account (local TEXT PRIMARY KEY, keys BLOB NOT NULL,"
-    " version INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE roster (local TEXT, contact TEXT, name TEXT, groups TEXT,"
-    " to_ INTEGER NOT NULL, from_ INTEGER NOT NULL, ask INTEGER NOT NULL,"
-    " pending_in INTEGER NOT NULL, approved INTEGER NOT NULL,"
-    " visible INTEGER NOT NULL, version INTEGER NOT NULL, request TEXT,"
-    " PRIMARY KEY (local, contact)) WITHOUT ROWID;"
-    /* Names of components are compared without case. */
-    "CREATE TABLE component (place INTEGER PRIMARY KEY,"
-    " name TEXT NOT NULL COLLATE NOCASE UNIQUE, secret TEXT NOT NULL);"
-    "CREATE TABLE message (id INTEGER PRIMARY KEY, local TEXT NOT NULL,"
-    " time INTEGER NOT NULL, stanza BLOB NOT NULL);"
-    "CREATE INDEX message_local ON message (local, id);"
-    "CREATE TABLE effect (node INTEGER, edge INTEGER, incarnation INTEGER,"
-    " num INTEGER, result BLOB NOT NULL,"
-    " PRIMARY KEY (node, edge, incarnation, num)) WITHOUT ROWID;"
-    "CREATE TABLE result (place INTEGER PRIMARY KEY, proposer INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL, code INTEGER NOT NULL, id INTEGER NOT NULL,"
-    " UNIQUE (proposer, seq));"
-    "CREATE TABLE member (identity BLOB PRIMARY KEY, raft_id INTEGER NOT NULL"
-    " UNIQUE, host TEXT NOT NULL, address TEXT NOT NULL UNIQUE,"
-    " key BLOB NOT NULL, boot INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE leaving (raft_id INTEGER PRIMARY KEY);"
-    "PRAGMA application_id = 1835888755;"
-    "PRAGMA user_version = 1;";
+/* Each version as what it added to the one before. */
+static const char *const schema[] = {
+	"CREATE TABLE counter (which INTEGER PRIMARY KEY, value INTEGER NOT "
+	"NULL);"
+	"CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE TABLE account (local TEXT PRIMARY KEY, keys BLOB NOT NULL,"
+	" version INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE roster (local TEXT, contact TEXT, name TEXT, groups TEXT,"
+	" to_ INTEGER NOT NULL, from_ INTEGER NOT NULL, ask INTEGER NOT NULL,"
+	" pending_in INTEGER NOT NULL, approved INTEGER NOT NULL,"
+	" visible INTEGER NOT NULL, version INTEGER NOT NULL, request TEXT,"
+	" PRIMARY KEY (local, contact)) WITHOUT ROWID;"
+	/* Names of components are compared without case. */
+	"CREATE TABLE component (place INTEGER PRIMARY KEY,"
+	" name TEXT NOT NULL COLLATE NOCASE UNIQUE, secret TEXT NOT NULL);"
+	"CREATE TABLE message (id INTEGER PRIMARY KEY, local TEXT NOT NULL,"
+	" time INTEGER NOT NULL, stanza BLOB NOT NULL);"
+	"CREATE INDEX message_local ON message (local, id);"
+	"CREATE TABLE effect (node INTEGER, edge INTEGER, incarnation INTEGER,"
+	" num INTEGER, result BLOB NOT NULL,"
+	" PRIMARY KEY (node, edge, incarnation, num)) WITHOUT ROWID;"
+	"CREATE TABLE result (place INTEGER PRIMARY KEY, proposer INTEGER NOT "
+	"NULL,"
+	" seq INTEGER NOT NULL, code INTEGER NOT NULL, id INTEGER NOT NULL,"
+	" UNIQUE (proposer, seq));"
+	"CREATE TABLE member (identity BLOB PRIMARY KEY, raft_id INTEGER NOT "
+	"NULL"
+	" UNIQUE, host TEXT NOT NULL, address TEXT NOT NULL UNIQUE,"
+	" key BLOB NOT NULL, boot INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE leaving (raft_id INTEGER PRIMARY KEY);"
+	"PRAGMA application_id = 1835888755;",
+
+	"CREATE TABLE item (local TEXT, space INTEGER, node TEXT, id TEXT,"
+	" seq INTEGER NOT NULL, time INTEGER NOT NULL, by TEXT,"
+	" value BLOB NOT NULL, size INTEGER NOT NULL,"
+	" PRIMARY KEY (local, space, node, id)) WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX item_seq ON item (local, space, node, seq);"
+	"CREATE TABLE item_use (local TEXT PRIMARY KEY, bytes INTEGER NOT NULL)"
+	" WITHOUT ROWID;",
+};
+
+#define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
 
 _Static_assert(APPLICATION_ID == 1835888755, "as the schema has it");
-_Static_assert(SCHEMA_VERSION == 1, "as the schema has it");
 
 static int
 check_ours(int64_t id, int64_t version, const char *path, struct error *e)
@@ -69,6 +82,20 @@ failure(struct db *db, struct error *e)
 	return error_set(e, RES_IO, "%s", db_why(db));
 }
 
+void
+store_schema_upgrade(struct db *db)
+{
+	int64_t version = db_only_int(db_query(db, "PRAGMA user_version"));
+	char sql[40];
+
+	if (version < 0 || version >= SCHEMA_VERSION)
+		return;
+	for (; version < SCHEMA_VERSION; version++)
+		db_exec(db, schema[version]);
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA_VERSION);
+	db_exec(db, sql);
+}
+
 int
 store_schema_open(struct db *db, const char *path, struct error *e)
 {
@@ -79,11 +106,10 @@ store_schema_open(struct db *db, const char *path, struct error *e)
 	id = db_only_int(db_query(db, "PRAGMA application_id"));
 	version = db_only_int(db_query(db, "PRAGMA user_version"));
 	if (id == 0 && version == 0 &&
-	    !db_exists(db_query(db, "SELECT 1 FROM sqlite_schema"))) {
-		db_exec(db, schema);
+	    !db_exists(db_query(db, "SELECT 1 FROM sqlite_schema")))
 		id = APPLICATION_ID;
-		version = SCHEMA_VERSION;
-	}
+	if (id == APPLICATION_ID)
+		store_schema_upgrade(db);
 	db_exec(db, "COMMIT");
 	if (db_failed(db))
 		return failure(db, e);

@@ -74,6 +74,14 @@ extension_iq(const struct router *r, const struct job *job, enum iq_at at)
 	return NULL;
 }
 
+void
+extensions_item(struct router *r, const struct store_op *op)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->item_changed != NULL)
+			extensions[i]->item_changed(r, op);
+}
+
 /* ---- beginning and end ------------------------------------------------- */
 
 void

@@ -43,6 +43,8 @@ struct extension {
 	 * AT_ACCOUNT or AT_OTHER. */
 	void (*describe)(struct router *r, const struct job *job, enum iq_at at,
 	    struct buf *b);
+	/* An item was put or deleted; what is cached of it is out of date. */
+	void (*item_changed)(struct router *r, const struct store_op *op);
 	/* The beginning and the end of a router. */
 	void (*begin)(struct router *r);
 	void (*end)(struct router *r);
@@ -54,6 +56,7 @@ extern const struct extension rfc_3921, rfc_6121_roster, xep_0030, xep_0092,
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);
 
+void extensions_item(struct router *r, const struct store_op *op);
 void extensions_begin(struct router *r);
 void extensions_end(struct router *r);
 

@@ -8,7 +8,7 @@
 
 #include "common/strutil.h"
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 struct roster {
 	struct map by_jid;            /* struct contact */
@@ -131,6 +131,10 @@ op_applied(struct router *r, const struct store_op *op, uint64_t row)
 
 	if (op->op == EFFECT_DONE)
 		return;
+	if (op->op == EFFECT_ITEM_PUT || op->op == EFFECT_ITEM_DEL) {
+		extensions_item(r, op);
+		return;
+	}
 	u = user_find_account(r, op->user);
 	if (u == NULL)
 		return;

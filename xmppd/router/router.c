@@ -235,6 +235,8 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 	r->now = now;
 	if (event->what == STORE_EFFECT && event->effect != NULL)
 		effect_applied(r, event);
+	else if (event->what == STORE_ITEMS && event->effect != NULL)
+		roster_applied(r, event);
 	else if (event->what == STORE_ROWS_DEL)
 		offline_deleted(r, event);
 	else if (event->what == STORE_SETTING && event->name != NULL &&
