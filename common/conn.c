@@ -213,6 +213,9 @@ conn_ssl_waits(struct conn *c, int rc)
 	case SSL_ERROR_WANT_WRITE:
 		conn_want(c, true, true);
 		return true;
+	case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+		c->ops->hello(c->arg);
+		return false;
 	case SSL_ERROR_ZERO_RETURN:
 		conn_lost(c, "closed by peer");
 		return false;
@@ -605,9 +608,11 @@ conn_start_tls(struct conn *c, SSL *ssl)
 		return;
 	}
 	c->ssl = ssl;
-	SSL_set_fd(ssl, c->fd);
+	if (SSL_get_fd(ssl) != c->fd)
+		SSL_set_fd(ssl, c->fd);
 	c->state = CONN_HANDSHAKE;
-	conn_want(c, true, !SSL_is_server(ssl));
+	/* One that was begun elsewhere has read what there was. */
+	conn_want(c, true, !SSL_is_server(ssl) || !SSL_in_before(ssl));
 }
 
 SSL *

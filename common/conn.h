@@ -30,6 +30,10 @@ struct conn_ops {
 	void (*read)(void *arg, const uint8_t *data, size_t len);
 	/* Connected (dialled, plain), or the TLS handshake is done. */
 	void (*ready)(void *arg);
+	/* The ClientHello was read, and its callback (tls_hello_new) wants the
+	 * owner to decide: it must call conn_detach() or conn_abort(). NULL
+	 * where that can't be. */
+	void (*hello)(void *arg);
 	/* What was queued has fallen to nothing; may be NULL. */
 	void (*drained)(void *arg);
 	/* The peer closed, or an error; `why` is "closed by peer", "connection
@@ -56,8 +60,9 @@ struct conn *conn_connect(struct conn_loop *loop, const struct sockaddr *to,
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *arg);
 
 /* Begins TLS as server or client, as set on ssl (SSL_set_accept_state or
- * SSL_set_connect_state). Takes ssl. Plain bytes still queued are written
- * first. ready() follows, or closed(). */
+ * SSL_set_connect_state), or goes on with a handshake that was detached. Takes
+ * ssl. Plain bytes still queued are written first. ready() follows, or
+ * closed(). */
 void conn_start_tls(struct conn *c, struct ssl_st *ssl);
 struct ssl_st *conn_ssl(struct conn *c); /* NULL: plain; borrowed */
 int conn_fd(const struct conn *c);
@@ -72,7 +77,7 @@ void conn_resume(struct conn *c);
 void conn_close(struct conn *c);
 void conn_abort(struct conn *c); /* at once, with a reset */
 
-/* Gives socket and SSL away, for another thread. Nothing may be queued. */
+/* Gives socket and SSL away, for another loop. Nothing may be queued. */
 void conn_detach(struct conn *c, int *fd, struct ssl_st **ssl);
 
 /* closed("timed out") unless called again within ms; 0 ends it. */

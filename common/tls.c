@@ -217,19 +217,36 @@ tls_server_add_name(SSL_CTX *ctx, const char *name, const char *key_pem,
 	return 0;
 }
 
+static SSL_CTX *
+server_context_new(void)
+{
+	SSL_CTX *ctx = context_new(TLS_server_method());
+
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"mmp", 3);
+	/* Tickets carry the state: nothing is kept here for a resumption. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 1);
+	return ctx;
+}
+
 SSL_CTX *
 tls_server_new(const char *key_pem, const char *chain_pem, struct error *e)
 {
-	SSL_CTX *ctx = context_new(TLS_server_method());
+	SSL_CTX *ctx = server_context_new();
 
 	if (use_identity(ctx, key_pem, chain_pem, e) != 0) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"mmp", 3);
-	/* Tickets carry the state: nothing is kept here for a resumption. */
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 1);
+	return ctx;
+}
+
+SSL_CTX *
+tls_hello_new(int (*hello)(SSL *ssl, int *alert, void *arg), void *arg)
+{
+	SSL_CTX *ctx = server_context_new();
+
+	SSL_CTX_set_client_hello_cb(ctx, hello, arg);
 	return ctx;
 }
 

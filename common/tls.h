@@ -22,6 +22,12 @@ struct ssl_ctx_st *tls_server_new(
  */
 int tls_server_add_name(struct ssl_ctx_st *ctx, const char *name,
     const char *key_pem, const char *chain_pem, struct error *e);
+/*
+ * A server's context without an identity: `hello` (OpenSSL's callback) looks at
+ * each ClientHello, and gives the connection a context that has one.
+ */
+struct ssl_ctx_st *tls_hello_new(
+    int (*hello)(struct ssl_st *ssl, int *alert, void *arg), void *arg);
 /* Trust: PEM of anchors; a listed leaf is enough (partial chain). NULL: the
  * system's store. key and chain may be NULL: no client certificate. */
 struct ssl_ctx_st *tls_client_new(const char *key_pem, const char *chain_pem,

@@ -12,6 +12,7 @@
 #include "common/xmalloc.h"
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/ctl.h"
+#include "xmppd/local_edges.h"
 #include "xmppd/node.h"
 
 #define NAME_MAX_LEN 63 /* a label of a domain name */
@@ -198,7 +199,7 @@ struct listing {
 	json_t *list;
 	bool secrets;
 	const char *name; /* looked for among the connected ones */
-	const char *peer;
+	char peer[64];    /* "": not found */
 };
 
 static void
@@ -209,7 +210,13 @@ find_peer(void *arg, const char *name, const char *peer, int64_t since)
 
 	(void)since;
 	if (strncmp(name, l->name, len) == 0 && name[len] == '.')
-		l->peer = peer;
+		snprintf(l->peer, sizeof(l->peer), "%s", peer);
+}
+
+static void
+find_in_edge(struct edge *edge, void *arg)
+{
+	edge_components(edge, find_peer, arg);
 }
 
 /* The member that a component is connected to; NULL: none. */
@@ -240,13 +247,13 @@ list_one(void *arg, const char *name, const char *secret)
 	crypto_sha256(secret, strlen(secret), digest);
 	crypto_hex(digest, DIGEST_SHOWN, hex);
 	l->name = name;
-	l->peer = NULL;
-	edge_components(l->node->edge, find_peer, l);
+	l->peer[0] = '\0';
+	local_edges_each(l->node->edges, find_in_edge, l);
 	json_array_append_new(l->list,
 	    json_pack("{s:s, s:s?, s:s?, s:s, s:s?, s:s?}", "name", name,
 		"domain", l->node->domain, "secret", l->secrets ? secret : NULL,
-		"digest", hex, "connected", l->peer, "server",
-		find_server(l->node, name)));
+		"digest", hex, "connected", l->peer[0] != '\0' ? l->peer : NULL,
+		"server", find_server(l->node, name)));
 }
 
 CTL_HANDLER(ctl_callbridge_list)
@@ -273,7 +280,7 @@ set_plaintext(struct node *n, struct varlink_call *call, bool allowed)
 		varlink_error_from(call, &e);
 		return;
 	}
-	edge_set_plaintext(n->edge, allowed);
+	local_edges_set_plaintext(n->edges, allowed);
 	ctl_reply_done(call,
 	    allowed ? "Components on this machine may connect without TLS"
 		    : "Components connect with TLS only");

@@ -17,6 +17,7 @@
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/ctl.h"
 #include "xmppd/export.h"
+#include "xmppd/local_edges.h"
 #include "xmppd/membership.h"
 #include "xmppd/node.h"
 
@@ -69,7 +70,7 @@ status_line(const struct node *n)
 			? "XMPP server not running, in no cluster yet"
 			: "XMPP server not running, configuration not "
 			  "complete");
-	if (!edge_is_serving(n->edge))
+	if (!local_edges_are_serving(n->edges))
 		return xstrdup("XMPP server running, waiting for a leader");
 	return xstrdup("XMPP server running");
 }
@@ -414,7 +415,7 @@ CTL_HANDLER(ctl_xmpp_restart)
 	}
 	pki_lines_clear(&lines);
 	free(pem);
-	edge_set_serving(n->edge, false, "system-shutdown");
+	local_edges_close(n->edges, "system-shutdown");
 	if (ctl_file(params, "key", &key) &&
 	    ctl_file(params, "certificate", &cert)) {
 		ctl_certs_set(n, call, params, checks, true);

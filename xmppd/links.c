@@ -1,9 +1,13 @@
 /*
- * Edge and router, joined.
+ * Edges and router, joined.
  *
- * In this process both directions are byte queues, emptied by one event that is
- * activated with the first message and runs after the reads of the same turn:
- * what a wake-up brought is routed together.
+ *   this node's edges -> mail -> pump -> the router, or the leader's LINK
+ * channel other nodes' edges -> LINK channel -> mail -> pump -> the router the
+ * router -> mail to an edge, or a LINK channel
+ *
+ * What a turn of the loop brought is routed together, after the reads. Each
+ * opening of a link to an edge of this node has a number of its own: mail that
+ * an edge wrote for an earlier one is dropped.
  */
 #include "xmppd/links.h"
 
@@ -18,62 +22,110 @@
 #include "common/xmalloc.h"
 #include "xmppd/leader.h"
 #include "xmppd/link/frame.h"
+#include "xmppd/local_edges.h"
+#include "xmppd/mailbox.h"
 #include "xmppd/node.h"
 
 #define LEASE_RETRY_MS 5
 #define NODES_MAX 64
+#define REMOTE_EDGES_MAX 64
 
-/* A queue of messages: node, length, bytes. */
-struct queue {
-	struct buf data;
+enum { MAIL_REMOTE = 100 }; /* beside enum local_mail; `of` is the node */
+
+/* One of this node's edges. */
+struct local {
+	bool open; /* linked to the router here, or to the leader's */
+	uint64_t opening;
 };
 
-/* Another node's edge, on the leader. */
+/* Another node's edges, on the leader. */
 struct remote {
 	uint32_t node;
 	bool opened; /* LINK_OPEN was sent under this router */
+	uint64_t up; /* edges that the router has a link to, by bits */
 };
 
 struct links {
 	struct node *node;
-	struct event *pump, *retry;
-	struct queue to_router, to_edge;
-	struct buf batch; /* the one that is being emptied */
-	uint32_t leader;  /* whom the edge is linked to; 0: nobody */
-	bool local_open, remote_open;
-	bool pumping;
+	struct event *retry;
+	struct mailbox *inbox;
+	struct mail_writer *remote_mail; /* to it */
+	uint32_t leader;                 /* whom to link to; 0: nobody */
+	bool remote_open;                /* the leader has opened the channel */
+	struct local locals[LOCAL_EDGES_MAX];
+	uint64_t openings;
 	struct remote remotes[NODES_MAX];
 	size_t remote_count;
+	uint64_t now; /* when the pump began its round */
+	struct buf scratch;
 };
 
 static void
-queue_add(struct queue *q, uint32_t node, const void *msg, size_t len)
+retry_later(struct links *l)
 {
-	buf_add(&q->data, &node, sizeof(node));
-	buf_add(&q->data, &len, sizeof(len));
-	buf_add(&q->data, msg, len);
+	struct timeval tv = { 0, LEASE_RETRY_MS * 1000 };
+
+	event_add(l->retry, &tv);
 }
 
-/* The next message of a batch; false at its end. */
-static bool
-batch_next(const struct buf *batch, size_t *at, uint32_t *node,
-    const uint8_t **msg, size_t *len)
+/* ---- this node's edges ------------------------------------------------- */
+
+static uint32_t
+locals(const struct links *l)
 {
-	if (*at >= batch->len)
-		return false;
-	memcpy(node, batch->data + *at, sizeof(*node));
-	memcpy(len, batch->data + *at + sizeof(*node), sizeof(*len));
-	*msg = batch->data + *at + sizeof(*node) + sizeof(*len);
-	*at += sizeof(*node) + sizeof(*len) + *len;
-	return true;
+	return local_edges_count(l->node->edges);
 }
 
 static void
-wake(struct links *l)
+local_open(struct links *l, uint32_t edge, uint64_t term)
 {
-	if (!l->pumping)
-		event_active(l->pump, EV_TIMEOUT, 0);
+	l->locals[edge].open = true;
+	l->locals[edge].opening = ++l->openings;
+	local_edges_link_up(l->node->edges, edge, l->openings, term);
 }
+
+static void
+local_close(struct links *l, uint32_t edge)
+{
+	if (l->locals[edge].open)
+		local_edges_link_down(l->node->edges, edge);
+	l->locals[edge].open = false;
+}
+
+static void
+locals_close(struct links *l)
+{
+	l->remote_open = false;
+	for (uint32_t i = 0; i < LOCAL_EDGES_MAX; i++)
+		local_close(l, i);
+}
+
+/* ---- the channel's bytes ----------------------------------------------- */
+
+static void
+channel_send(struct links *l, uint32_t node, bool dialled, uint32_t edge,
+    struct text msg)
+{
+	buf_reset(&l->scratch);
+	buf_add_u8(&l->scratch, (uint8_t)edge);
+	buf_add(&l->scratch, msg.data, msg.len);
+	peers_send(l->node->peers, node, PEER_LINK, dialled, l->scratch.data,
+	    l->scratch.len);
+}
+
+static void
+send_control(struct links *l, uint32_t node, enum link_control what)
+{
+	struct buf b = { 0 };
+
+	buf_add_u8(&b, (uint8_t)what);
+	buf_add_u64(&b, l->node->term);
+	channel_send(
+	    l, node, false, 0, (struct text){ (const char *)b.data, b.len });
+	buf_clear(&b);
+}
+
+/* ---- other nodes' edges ------------------------------------------------ */
 
 static void
 remote_drop(struct links *l, uint32_t node)
@@ -95,162 +147,121 @@ remote_find(struct links *l, uint32_t node)
 }
 
 static void
-send_control(struct links *l, uint32_t node, enum link_control what)
+remote_down(struct links *l, struct remote *remote)
 {
-	struct buf b = { 0 };
+	struct router *r = leader_router(l->node->lead);
 
-	buf_add_u8(&b, (uint8_t)what);
-	buf_add_u64(&b, l->node->term);
-	peers_send(l->node->peers, node, PEER_LINK, false, b.data, b.len);
-	buf_clear(&b);
+	for (uint32_t i = 0; r != NULL && i < REMOTE_EDGES_MAX; i++)
+		if ((remote->up >> i & 1) != 0)
+			router_link_down(r, remote->node, i, clock_ms());
+	remote->up = 0;
+	remote->opened = false;
+}
+
+/* A message to the router of this term; RES_INVALID if it can't be one. What
+ * was meant for an earlier one is dropped. */
+static int
+remote_up(struct links *l, struct remote *remote, const struct mail *mail)
+{
+	struct router *r = leader_router(l->node->lead);
+	struct link_head head;
+	struct cursor c;
+	uint32_t edge;
+
+	cursor_init(&c, mail->msg, mail->len);
+	edge = cursor_u8(&c);
+	if (edge >= REMOTE_EDGES_MAX || link_head_decode(&c, &head) != RES_OK)
+		return RES_INVALID;
+	if (head.term < l->node->term)
+		return RES_OK;
+	if ((remote->up >> edge & 1) == 0)
+		router_link_up(r, remote->node, edge, l->now);
+	remote->up |= (uint64_t)1 << edge;
+	return router_up(r, remote->node, edge, (const uint8_t *)mail->msg + 1,
+	    mail->len - 1, l->now);
+}
+
+static void
+from_remote(struct links *l, const struct mail *mail)
+{
+	struct remote *remote = remote_find(l, (uint32_t)mail->of);
+
+	if (leader_router(l->node->lead) == NULL || remote == NULL ||
+	    !remote->opened || remote_up(l, remote, mail) == RES_OK)
+		return;
+	log_warn(
+	    "links: node %u: malformed message, link closed", remote->node);
+	remote_down(l, remote);
+	send_control(l, remote->node, LINK_CLOSE);
 }
 
 /* ---- the pump ---------------------------------------------------------- */
 
+/* The edge has given its router up: a new opening, or a new connection, which
+ * the node's other edges have to go over to as well. */
 static void
-route(struct links *l, uint32_t from, const uint8_t *msg, size_t len,
-    uint64_t now)
+local_unlinked(struct links *l, const struct mail *mail)
 {
 	struct node *n = l->node;
-	struct router *r = leader_router(n->lead);
-	struct remote *remote;
 
-	if (r == NULL)
-		return;
-	if (from == n->instance.raft_id) {
-		if (l->local_open && router_up(r, from, 0, msg, len, now) != 0)
-			fatalx("links: the router refused this node's edge");
-		return;
-	}
-	remote = remote_find(l, from);
-	if (remote == NULL || !remote->opened ||
-	    router_up(r, from, 0, msg, len, now) == 0)
-		return;
-	log_warn("links: node %u: malformed message, link closed", from);
-	remote->opened = false;
-	router_link_down(r, from, 0, now);
-	send_control(l, from, LINK_CLOSE);
-}
-
-static void
-retry_later(struct links *l)
-{
-	struct timeval tv = { 0, LEASE_RETRY_MS * 1000 };
-
-	event_add(l->retry, &tv);
-}
-
-/* Empties one queue; false if it has to wait for the lease. */
-static bool
-pump_up(struct links *l)
-{
-	struct node *n = l->node;
-	uint64_t now = clock_ms();
-	struct buf batch = l->to_router.data;
-	const uint8_t *msg;
-	size_t at = 0, len;
-	uint32_t from;
-
-	if (batch.len == 0)
-		return true;
-	if (leader_router(n->lead) != NULL &&
-	    !raft_node_lease(n->raft, n->term, now)) {
-		retry_later(l);
-		return false;
-	}
-	l->to_router.data = l->batch;
-	buf_reset(&l->to_router.data);
-	while (batch_next(&batch, &at, &from, &msg, &len))
-		route(l, from, msg, len, now);
-	l->batch = batch;
-	return true;
-}
-
-static void
-pump_down(struct links *l)
-{
-	struct buf batch = l->to_edge.data;
-	const uint8_t *msg;
-	size_t at = 0, len;
-	uint32_t node;
-
-	l->to_edge.data = (struct buf){ 0 };
-	while (batch_next(&batch, &at, &node, &msg, &len))
-		if (l->local_open &&
-		    edge_down(l->node->edge, msg, len) == RES_INVALID)
-			fatalx("links: the edge refused this node's router");
-	if (l->to_edge.data.data == NULL) {
-		buf_reset(&batch);
-		l->to_edge.data = batch;
-	} else {
-		buf_clear(&batch);
-	}
-}
-
-static void
-pump_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct links *l = arg;
-	bool more = true;
-
-	(void)fd, (void)what;
-	l->pumping = true;
-	while (more && (l->to_router.data.len > 0 || l->to_edge.data.len > 0)) {
-		more = pump_up(l);
-		if (l->to_edge.data.len > 0) {
-			pump_down(l);
-			more = true;
-		} else if (l->to_router.data.len == 0) {
-			more = false;
-		}
-	}
-	l->pumping = false;
-}
-
-/* ---- the edge's side --------------------------------------------------- */
-
-void
-links_up(void *arg, const void *msg, size_t len)
-{
-	struct links *l = arg;
-	struct node *n = l->node;
-
-	if (l->local_open) {
-		queue_add(&l->to_router, n->instance.raft_id, msg, len);
-		wake(l);
-	} else if (l->remote_open) {
-		peers_send(n->peers, l->leader, PEER_LINK, true, msg, len);
-	}
-}
-
-/* The edge has given its router up: a new connection, or a new opening. */
-void
-links_unlink(void *arg)
-{
-	struct links *l = arg;
-	struct node *n = l->node;
-
-	if (l->local_open) {
-		l->local_open = false;
-		router_link_down(
-		    leader_router(n->lead), n->instance.raft_id, 0, clock_ms());
-		retry_later(l);
-	} else if (l->remote_open) {
-		l->remote_open = false;
+	l->locals[mail->edge].open = false;
+	if (l->remote_open) {
+		if (mail->len > 0)
+			log_warn(
+			    "links: malformed message of node %u", l->leader);
+		locals_close(l);
 		peers_want(n->peers, l->leader, PEER_LINK, false);
 		peers_want(n->peers, l->leader, PEER_LINK, true);
+		return;
 	}
+	if (mail->len > 0)
+		fatalx("links: the edge refused this node's router");
+	router_link_down(leader_router(n->lead), n->instance.raft_id,
+	    mail->edge, clock_ms());
+	retry_later(l);
 }
 
 static void
-edge_unlinked(struct links *l)
+from_local(struct links *l, const struct mail *mail)
 {
-	bool was = l->local_open || l->remote_open;
+	const struct local *local = &l->locals[mail->edge];
+	const struct text msg = { mail->msg, mail->len };
+	struct node *n = l->node;
 
-	l->local_open = l->remote_open = false;
-	if (was)
-		edge_link_down(l->node->edge);
+	if (!local->open || local->opening != mail->of)
+		return;
+	if (mail->what == MAIL_UNLINK)
+		local_unlinked(l, mail);
+	else if (l->remote_open)
+		channel_send(l, l->leader, true, mail->edge, msg);
+	else if (router_up(leader_router(n->lead), n->instance.raft_id,
+		     mail->edge, mail->msg, mail->len, l->now) != 0)
+		fatalx("links: the router refused this node's edge");
 }
+
+/* What is for the router waits for the lease. */
+static void
+pump_cb(void *arg)
+{
+	struct links *l = arg;
+	struct node *n = l->node;
+	struct mail mail;
+
+	l->now = clock_ms();
+	if (leader_router(n->lead) != NULL &&
+	    !raft_node_lease(n->raft, n->term, l->now)) {
+		retry_later(l);
+		return;
+	}
+	while (mailbox_next(l->inbox, &mail)) {
+		if (mail.what == MAIL_REMOTE)
+			from_remote(l, &mail);
+		else
+			from_local(l, &mail);
+	}
+}
+
+/* ---- the leader comes and goes ----------------------------------------- */
 
 void
 links_follow(struct links *l, uint32_t leader, uint64_t term)
@@ -258,7 +269,7 @@ links_follow(struct links *l, uint32_t leader, uint64_t term)
 	struct node *n = l->node;
 	uint32_t self = n->instance.raft_id;
 
-	edge_set_term(n->edge, term);
+	local_edges_set_term(n->edges, term);
 	if (leader == l->leader && leader != self)
 		return;
 	if (l->leader != 0 && l->leader != self && l->leader != leader) {
@@ -266,7 +277,7 @@ links_follow(struct links *l, uint32_t leader, uint64_t term)
 		peers_want(n->peers, l->leader, PEER_MIRROR, false);
 	}
 	if (leader != l->leader)
-		edge_unlinked(l);
+		locals_close(l);
 	l->leader = leader;
 	if (leader != 0 && leader != self) {
 		peers_want(n->peers, leader, PEER_LINK, true);
@@ -281,28 +292,25 @@ links_down(void *arg, uint32_t node, uint32_t edge, const void *msg, size_t len)
 {
 	struct links *l = arg;
 
-	(void)edge;
-	if (node == l->node->instance.raft_id) {
-		queue_add(&l->to_edge, node, msg, len);
-		wake(l);
-	} else {
-		peers_send(l->node->peers, node, PEER_LINK, false, msg, len);
-	}
+	if (node != l->node->instance.raft_id)
+		channel_send(l, node, false, edge, (struct text){ msg, len });
+	else if (edge < LOCAL_EDGES_MAX && l->locals[edge].open)
+		local_edges_down(
+		    l->node->edges, edge, l->locals[edge].opening, msg, len);
 }
 
 static void
-open_local(struct links *l)
+open_locals(struct links *l)
 {
 	struct node *n = l->node;
 
-	if (l->local_open)
-		return;
-	buf_reset(&l->to_router.data);
-	buf_reset(&l->to_edge.data);
-	l->local_open = true;
-	router_link_up(
-	    leader_router(n->lead), n->instance.raft_id, 0, clock_ms());
-	edge_link_up(n->edge, n->term);
+	for (uint32_t i = 0; i < locals(l); i++) {
+		if (l->locals[i].open)
+			continue;
+		router_link_up(
+		    leader_router(n->lead), n->instance.raft_id, i, clock_ms());
+		local_open(l, i, n->term);
+	}
 }
 
 static void
@@ -311,15 +319,13 @@ open_remote(struct links *l, struct remote *remote)
 	if (remote->opened)
 		return;
 	remote->opened = true;
-	router_link_up(
-	    leader_router(l->node->lead), remote->node, 0, clock_ms());
 	send_control(l, remote->node, LINK_OPEN);
 }
 
 void
 links_open(struct links *l)
 {
-	open_local(l);
+	open_locals(l);
 	for (size_t i = 0; i < l->remote_count; i++)
 		open_remote(l, &l->remotes[i]);
 }
@@ -327,15 +333,14 @@ links_open(struct links *l)
 void
 links_close(struct links *l)
 {
-	if (l->local_open)
-		edge_unlinked(l);
+	if (!l->remote_open)
+		locals_close(l);
 	for (size_t i = 0; i < l->remote_count; i++) {
 		if (l->remotes[i].opened)
 			send_control(l, l->remotes[i].node, LINK_CLOSE);
 		l->remotes[i].opened = false;
+		l->remotes[i].up = 0;
 	}
-	buf_reset(&l->to_router.data);
-	buf_reset(&l->to_edge.data);
 }
 
 /* ---- the channel ------------------------------------------------------- */
@@ -356,57 +361,68 @@ links_channel_up(struct links *l, uint32_t node, bool dialled)
 void
 links_channel_down(struct links *l, uint32_t node, bool dialled)
 {
-	struct router *r = leader_router(l->node->lead);
 	struct remote *remote;
 
 	if (dialled) {
 		if (node == l->leader && l->remote_open)
-			edge_unlinked(l);
+			locals_close(l);
 		return;
 	}
 	remote = remote_find(l, node);
-	if (remote != NULL && remote->opened && r != NULL)
-		router_link_down(r, node, 0, clock_ms());
+	if (remote != NULL && remote->opened)
+		remote_down(l, remote);
 	remote_drop(l, node);
 }
 
-/* From the leader that this node's edge is linked to. */
+static void
+opened_by_leader(struct links *l, const struct link_head *head)
+{
+	locals_close(l);
+	/* Rule 12 of delivery(7): never under a lower term. */
+	if (head->what == LINK_CLOSE ||
+	    head->term < raft_node_term(l->node->raft))
+		return;
+	l->remote_open = true;
+	for (uint32_t i = 0; i < locals(l); i++)
+		local_open(l, i, head->term);
+}
+
+/* From the leader that this node's edges are linked to. */
 static int
 from_leader(struct links *l, const uint8_t *msg, size_t len)
 {
 	struct node *n = l->node;
 	struct link_head head;
 	struct cursor c;
+	uint32_t edge;
 
 	cursor_init(&c, msg, len);
-	if (link_head_decode(&c, &head) != RES_OK)
+	edge = cursor_u8(&c);
+	if (link_head_decode(&c, &head) != RES_OK || edge >= locals(l))
 		return RES_INVALID;
 	if (head.what == LINK_OPEN || head.what == LINK_CLOSE) {
-		edge_unlinked(l);
-		/* Rule 12 of delivery(7): never under a lower term. */
-		if (head.what == LINK_CLOSE ||
-		    head.term < raft_node_term(n->raft))
-			return RES_OK;
-		l->remote_open = true;
-		edge_link_up(n->edge, head.term);
+		opened_by_leader(l, &head);
 		return RES_OK;
 	}
 	/* What this node has voted for meanwhile counts (rule 12). */
-	edge_set_term(n->edge, raft_node_term(n->raft));
-	if (!l->remote_open)
-		return RES_OK;
-	return edge_down(n->edge, msg, len) == RES_INVALID ? RES_INVALID
-							   : RES_OK;
+	local_edges_set_term(n->edges, raft_node_term(n->raft));
+	if (l->remote_open && l->locals[edge].open)
+		local_edges_down(
+		    n->edges, edge, l->locals[edge].opening, msg + 1, len - 1);
+	return RES_OK;
 }
 
 int
 links_message(
     struct links *l, uint32_t node, bool dialled, const void *msg, size_t len)
 {
+	const struct mail mail = {
+		.what = MAIL_REMOTE, .of = node, .msg = msg, .len = len
+	};
+
 	if (dialled)
 		return node == l->leader ? from_leader(l, msg, len) : RES_OK;
-	queue_add(&l->to_router, node, msg, len);
-	wake(l);
+	mail_write(l->remote_mail, &mail);
 	return RES_OK;
 }
 
@@ -418,8 +434,14 @@ retry_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	if (r != NULL && router_takes_links(r))
-		open_local(l);
-	wake(l);
+		open_locals(l);
+	mailbox_wake(l->inbox);
+}
+
+struct mailbox *
+links_mailbox(struct links *l)
+{
+	return l->inbox;
 }
 
 struct links *
@@ -428,7 +450,8 @@ links_new(struct node *n)
 	struct links *l = xcalloc(1, sizeof(*l));
 
 	l->node = n;
-	l->pump = event_new(n->base, -1, 0, pump_cb, l);
+	l->inbox = mailbox_new(n->base, pump_cb, l);
+	l->remote_mail = mail_writer_new(l->inbox, n->base);
 	l->retry = evtimer_new(n->base, retry_cb, l);
 	return l;
 }
@@ -438,10 +461,9 @@ links_free(struct links *l)
 {
 	if (l == NULL)
 		return;
-	event_free(l->pump);
+	mail_writer_free(l->remote_mail);
+	mailbox_free(l->inbox);
 	event_free(l->retry);
-	buf_clear(&l->to_router.data);
-	buf_clear(&l->to_edge.data);
-	buf_clear(&l->batch);
+	buf_clear(&l->scratch);
 	free(l);
 }

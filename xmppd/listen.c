@@ -3,8 +3,9 @@
  *
  *   accept -> component port ---------------------> ops.accepted
  *          -> client port, first byte '<' or blank -> ops.accepted
- *          -> client port, first byte 0x16: TLS handshake, then by ALPN
- *               the cluster's -> ops.peer, else -> ops.client
+ *          -> client port, first byte 0x16: ClientHello, then by its ALPN
+ *               the cluster's -> handshake -> ops.peer
+ *               else -> ops.client
  *
  * Failures: out of descriptors: accepting stops for a second instead of
  * spinning; a connection that says nothing is closed after a while.
@@ -53,6 +54,7 @@ struct pending {
 	int fd;
 	struct event *first; /* waits for the first byte */
 	struct conn *c;      /* then: in a TLS handshake */
+	bool peer;           /* its ClientHello has the cluster's ALPN */
 	char from[64];
 	TAILQ_ENTRY(pending) next;
 };
@@ -65,6 +67,7 @@ struct listener {
 	const struct listen_ops *ops;
 	void *arg;
 	struct ssl_ctx_st *client_tls, *peer_tls;
+	struct ssl_ctx_st *hello; /* what handshakes begin with */
 	struct port_list ports;
 	TAILQ_HEAD(, pending) pending;
 	size_t pending_count;
@@ -102,17 +105,11 @@ pending_free(struct pending *p)
 }
 
 static void
-set_reset(int fd)
+reset_fd(int fd)
 {
 	struct linger reset = { 1, 0 };
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-}
-
-static void
-reset_fd(int fd)
-{
-	set_reset(fd);
 	close(fd);
 }
 
@@ -131,29 +128,45 @@ pending_closed(void *arg, const char *why)
 	pending_free(p);
 }
 
-/* The handshake is done: whose is it? */
+/* The ClientHello of what is no peer that could be taken. */
+static void
+pending_hello(void *arg)
+{
+	struct pending *p = arg;
+	struct listener *l = p->owner;
+	SSL *ssl = conn_ssl(p->c);
+
+	if (p->peer || l->client_tls == NULL || !l->ops->serving(l->arg)) {
+		/* Reset, without so much as an alert (G4). */
+		conn_abort(p->c);
+	} else {
+		SSL_set_app_data(ssl, NULL);
+		SSL_set_SSL_CTX(ssl, l->client_tls);
+		conn_detach(p->c, &p->fd, &ssl);
+		l->ops->client(l->arg, p->fd, ssl, p->from);
+		p->fd = -1;
+	}
+	pending_free(p);
+}
+
+/* A peer's handshake is done. */
 static void
 pending_ready(void *arg)
 {
 	struct pending *p = arg;
-	struct listener *l = p->owner;
-	struct conn *c = p->c;
-	const unsigned char *alpn;
-	unsigned len;
 
-	SSL_get0_alpn_selected(conn_ssl(c), &alpn, &len);
-	conn_set_deadline(c, 0);
-	if (len == strlen(PEER_ALPN) && memcmp(alpn, PEER_ALPN, len) == 0)
-		l->ops->peer(l->arg, c, p->from);
-	else if (l->ops->serving(l->arg))
-		l->ops->client(l->arg, c, p->from);
-	else
-		conn_abort(c);
+	conn_set_deadline(p->c, 0);
+	SSL_set_app_data(conn_ssl(p->c), NULL);
+	p->owner->ops->peer(p->owner->arg, p->c, p->from);
 	pending_free(p);
 }
 
-static const struct conn_ops pending_ops = { pending_read, pending_ready, NULL,
-	pending_closed };
+static const struct conn_ops pending_ops = {
+	.read = pending_read,
+	.ready = pending_ready,
+	.hello = pending_hello,
+	.closed = pending_closed,
+};
 
 static bool
 alpn_offers(const unsigned char *in, size_t len, const char *name)
@@ -169,30 +182,23 @@ alpn_offers(const unsigned char *in, size_t len, const char *name)
 
 /*
  * While the ClientHello is read: the cluster's ALPN gets the context that asks
- * for a certificate, everybody else the clients'.
+ * for a certificate, and goes on here. All else is taken from this loop.
  */
 static int
 client_hello_cb(SSL *ssl, int *alert, void *arg)
 {
 	struct listener *l = arg;
+	struct pending *p = SSL_get_app_data(ssl);
 	const unsigned char *ext;
 	size_t len;
-	bool peer;
 
 	(void)alert;
-	peer = SSL_client_hello_get0_ext(ssl,
-		   TLSEXT_TYPE_application_layer_protocol_negotiation, &ext,
-		   &len) == 1 &&
+	p->peer = SSL_client_hello_get0_ext(ssl,
+		      TLSEXT_TYPE_application_layer_protocol_negotiation, &ext,
+		      &len) == 1 &&
 	    len > 2 && alpn_offers(ext + 2, len - 2, PEER_ALPN);
-
-	if (!peer && l->client_tls != NULL && l->ops->serving(l->arg))
-		return SSL_CLIENT_HELLO_SUCCESS;
-	if (!peer || l->peer_tls == NULL) {
-		/* Reset, without so much as an alert (G4): closed by the
-		 * connection, which takes this for an error. */
-		set_reset(SSL_get_fd(ssl));
+	if (!p->peer || l->peer_tls == NULL)
 		return SSL_CLIENT_HELLO_RETRY;
-	}
 	SSL_set_SSL_CTX(ssl, l->peer_tls);
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(l->peer_tls),
 	    SSL_CTX_get_verify_callback(l->peer_tls));
@@ -221,10 +227,9 @@ static void
 pending_start_tls(struct pending *p)
 {
 	struct listener *l = p->owner;
-	struct ssl_ctx_st *ctx =
-	    l->client_tls != NULL ? l->client_tls : l->peer_tls;
+	SSL *ssl;
 
-	if (ctx == NULL) {
+	if (l->client_tls == NULL && l->peer_tls == NULL) {
 		reset_fd(p->fd);
 		p->fd = -1;
 		pending_free(p);
@@ -233,7 +238,9 @@ pending_start_tls(struct pending *p)
 	p->c = conn_accept(l->loop, p->fd, &pending_ops, p);
 	p->fd = -1;
 	conn_set_deadline(p->c, HANDSHAKE_MS);
-	conn_start_tls(p->c, tls_server_ssl(ctx, NULL));
+	ssl = tls_server_ssl(l->hello, NULL);
+	SSL_set_app_data(ssl, p);
+	conn_start_tls(p->c, ssl);
 }
 
 static void
@@ -447,14 +454,12 @@ void
 listener_set_tls(
     struct listener *l, struct ssl_ctx_st *client, struct ssl_ctx_st *peer)
 {
-	/* The ALPN is chosen by the context that the ClientHello has got. */
+	/* The ALPN is chosen by the context that the connection has got. */
 	for (size_t i = 0; i < 2; i++) {
 		struct ssl_ctx_st *ctx = i == 0 ? client : peer;
 
-		if (ctx == NULL)
-			continue;
-		SSL_CTX_set_client_hello_cb(ctx, client_hello_cb, l);
-		SSL_CTX_set_alpn_select_cb(ctx, alpn_select_cb, NULL);
+		if (ctx != NULL)
+			SSL_CTX_set_alpn_select_cb(ctx, alpn_select_cb, NULL);
 	}
 	l->client_tls = client;
 	l->peer_tls = peer;
@@ -472,6 +477,7 @@ listener_new(struct conn_loop *loop, struct event_base *base,
 	l->arg = arg;
 	TAILQ_INIT(&l->ports);
 	TAILQ_INIT(&l->pending);
+	l->hello = tls_hello_new(client_hello_cb, l);
 	l->again = evtimer_new(base, again_cb, l);
 	return l;
 }
@@ -490,5 +496,6 @@ listener_free(struct listener *l)
 		pending_free(p);
 	}
 	event_free(l->again);
+	SSL_CTX_free(l->hello);
 	free(l);
 }

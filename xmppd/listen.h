@@ -19,13 +19,15 @@ struct conn;
 struct conn_loop;
 struct event_base;
 struct ssl_ctx_st;
+struct ssl_st;
 
 struct listen_ops {
 	/* A client or component; nothing has been read. Takes fd. */
 	void (*accepted)(void *arg, int fd, bool component, const char *from);
-	/* Direct TLS on the client port, handshake done. Takes c. */
-	void (*client)(void *arg, struct conn *c, const char *from);
-	/* The same, and the cluster's ALPN was chosen. Takes c. */
+	/* Direct TLS on the client port, ClientHello read: the handshake is
+	 * still to be done. Takes both. */
+	void (*client)(void *arg, int fd, struct ssl_st *ssl, const char *from);
+	/* The same with the cluster's ALPN, handshake done. Takes c. */
 	void (*peer)(void *arg, struct conn *c, const char *from);
 	/* Whether clients are served at this moment; if not, what is no peer's
 	 * is reset unanswered. */
@@ -42,7 +44,8 @@ struct listener *listener_new(struct conn_loop *loop, struct event_base *base,
     const struct listen_ops *ops, void *arg);
 void listener_free(struct listener *l);
 
-/* Contexts for direct TLS; borrowed until replaced. Either may be NULL. */
+/* Contexts for direct TLS; borrowed until replaced. Either may be NULL. To be
+ * called before `client` is used by any other thread. */
 void listener_set_tls(
     struct listener *l, struct ssl_ctx_st *client, struct ssl_ctx_st *peer);
 

@@ -26,9 +26,11 @@
 #include "xmppd/cluster/control.h"
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/ctl.h"
+#include "xmppd/edge/logins.h"
 #include "xmppd/leader.h"
 #include "xmppd/links.h"
 #include "xmppd/listen.h"
+#include "xmppd/local_edges.h"
 #include "xmppd/membership.h"
 #include "xmppd/node_peers.h"
 #include "xmppd/reconciler.h"
@@ -177,81 +179,28 @@ load_members(struct node *n)
 	free(rows);
 }
 
-/* ---- the edge and the router take their domain from here --------------- */
-
-struct derivation {
-	char *password;
-	struct scram_keys keys;
-	void (*done)(void *arg, const struct scram_keys *derived);
-	void *arg;
-};
+/* ---- the edges and the router take their domain from here -------------- */
 
 static void
-derive_work(void *arg)
-{
-	struct derivation *d = arg;
-	struct scram_keys params = d->keys;
-
-	scram_derive_as(d->password, &params, &d->keys);
-}
-
-static void
-derive_done(void *arg)
-{
-	struct derivation *d = arg;
-
-	d->done(d->arg, &d->keys);
-	crypto_wipe_free(d->password);
-	free(d);
-}
-
-static void
-edge_derive(void *arg, const char *password, const struct scram_keys *params,
-    void (*done)(void *done_arg, const struct scram_keys *derived),
-    void *done_arg)
-{
-	struct node *n = arg;
-	struct derivation *d = xcalloc(1, sizeof(*d));
-
-	d->password = xstrdup(password);
-	d->keys = *params;
-	d->done = done;
-	d->arg = done_arg;
-	worker_run(n->worker, derive_work, derive_done, d);
-}
-
-static void
-edge_up(void *arg, const void *msg, size_t len)
-{
-	links_up(((struct node *)arg)->links, msg, len);
-}
-
-static void
-edge_unlink(void *arg)
-{
-	links_unlink(((struct node *)arg)->links);
-}
-
-static void
-edge_make(struct node *n)
+edges_make(struct node *n)
 {
 	char secret[33];
-	struct edge_config cfg = { .node = n->instance.raft_id,
-		.edge = 0,
-		.edges = 1,
-		.hold_ms = n->hold_ms,
-		.domain = n->domain != NULL ? n->domain : "",
-		.secret = secret,
-		.window = WINDOW,
-		.session_window = SESSION_WINDOW };
-	struct edge_env env = { .arg = n,
-		.up = edge_up,
-		.unlink = edge_unlink,
-		.derive = edge_derive };
+	struct local_edges_config cfg = {
+		.edge = { .node = n->instance.raft_id,
+		    .hold_ms = n->hold_ms,
+		    .domain = n->domain != NULL ? n->domain : "",
+		    .secret = secret,
+		    .window = WINDOW,
+		    .session_window = SESSION_WINDOW,
+		    .logins = n->logins },
+		.base = n->base,
+		.up = links_mailbox(n->links),
+		.worker = n->worker,
+	};
 
-	limits_init(&cfg.limits);
+	limits_init(&cfg.edge.limits);
 	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), secret);
-	n->edge = edge_new(n->base, &cfg, &env);
+	n->edges = local_edges_new(&cfg);
 }
 
 /* ---- the store's news -------------------------------------------------- */
@@ -278,7 +227,7 @@ shared_changed(struct node *n)
 	return changed;
 }
 
-/* Domain or hold are another: edge and router begin anew with them. */
+/* Domain or hold are another: edges and router begin anew with them. */
 static void
 shared_apply(struct node *n)
 {
@@ -286,8 +235,8 @@ shared_apply(struct node *n)
 
 	leader_end(n->lead);
 	links_follow(n->links, 0, n->term);
-	edge_free(n->edge);
-	edge_make(n);
+	local_edges_free(n->edges);
+	edges_make(n);
 	links_follow(n->links, leader, n->term);
 	if (node_is_leader(n))
 		leader_begin(n->lead);
@@ -471,7 +420,7 @@ node_open(struct node *n, struct error *e)
 	if (rc == RES_OK) {
 		shared_changed(n);
 		load_members(n);
-		edge_make(n);
+		edges_make(n);
 		/* Before Raft asks for its peers. */
 		service_tls(n, NULL);
 		service_peers(n);
@@ -495,14 +444,13 @@ node_close(struct node *n, unsigned handover_ms)
 {
 	reconciler_forget(n->reconciler);
 	leader_end(n->lead);
-	if (n->edge != NULL)
+	if (n->edges != NULL)
 		links_follow(n->links, 0, n->term);
 	if (n->raft != NULL)
 		raft_node_stop(n->raft, handover_ms);
 	n->raft = NULL;
-	if (n->edge != NULL)
-		edge_free(n->edge);
-	n->edge = NULL;
+	local_edges_free(n->edges);
+	n->edges = NULL;
 	proposer_free(n->proposer);
 	n->proposer = NULL;
 	if (n->listener != NULL) /* it has borrowed the peers' context */
@@ -529,8 +477,8 @@ drained_tick(struct node *n, uint64_t now)
 	void (*done)(void *arg) = n->on_drained;
 
 	if (done == NULL ||
-	    (now < n->drained && n->edge != NULL &&
-		edge_stats(n->edge).unacked > 0))
+	    (now < n->drained && n->edges != NULL &&
+		local_edges_stats(n->edges).unacked > 0))
 		return;
 	n->on_drained = NULL;
 	done(n->on_drained_arg);
@@ -546,7 +494,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	if (n->raft != NULL) {
-		edge_set_term(n->edge, raft_node_term(n->raft));
+		local_edges_set_term(n->edges, raft_node_term(n->raft));
 		leader_tick(n->lead, now);
 		membership_tick(n->membership, now);
 		reconciler_tick(n->reconciler, now);
@@ -571,8 +519,8 @@ node_drain(struct node *n, void (*done)(void *arg), void *arg)
 	n->drained = clock_ms() + DRAIN_MS;
 	n->on_drained = done;
 	n->on_drained_arg = arg;
-	if (n->edge != NULL)
-		edge_set_serving(n->edge, false, "system-shutdown");
+	if (n->edges != NULL)
+		local_edges_close(n->edges, "system-shutdown");
 }
 
 void
@@ -620,6 +568,7 @@ start_parts(struct node *n, struct error *e)
 		return rc;
 	n->loop = conn_loop_new(n->base);
 	n->worker = worker_new(n->base);
+	n->logins = logins_new();
 	n->listener = listener_new(n->loop, n->base, &service_listen_ops, n);
 	n->links = links_new(n);
 	n->lead = leader_new(n);
@@ -671,6 +620,7 @@ node_stop(struct node *n)
 	leader_free(n->lead);
 	links_free(n->links);
 	worker_free(n->worker);
+	logins_free(n->logins);
 	conn_loop_free(n->loop);
 	SSL_CTX_free(n->tls);
 	conf_free(n->conf);

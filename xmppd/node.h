@@ -9,7 +9,6 @@
 #include "xmppd/cluster/peer.h"
 #include "xmppd/cluster/raft_node.h"
 #include "xmppd/cluster/store.h"
-#include "xmppd/edge/edge.h"
 #include "xmppd/instance.h"
 #include "xmppd/router/router.h"
 #include "xmppd/settings.h"
@@ -24,6 +23,8 @@ struct conn_loop;
 struct leader;
 struct links;
 struct listener;
+struct local_edges;
+struct logins;
 struct membership;
 struct reconciler;
 struct proposer;
@@ -44,6 +45,7 @@ struct node {
 	struct conf *conf;
 	struct conn_loop *loop;
 	struct worker *worker;
+	struct logins *logins; /* under way, of all edges */
 	struct listener *listener;
 	struct varlink_server *ctl;
 	struct ssl_ctx_st
@@ -66,7 +68,7 @@ struct node {
 	struct peers *peers;
 	struct proposer *proposer;
 	struct directory *directory;
-	struct edge *edge;
+	struct local_edges *edges;
 	char *domain; /* the store's; NULL: not set */
 	uint32_t hold_ms;
 

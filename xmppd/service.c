@@ -17,6 +17,7 @@
 #include "common/tls.h"
 #include "common/xmalloc.h"
 #include "xmppd/listen.h"
+#include "xmppd/local_edges.h"
 #include "xmppd/node.h"
 
 #define ADDRESSES_MAX 32
@@ -89,7 +90,7 @@ node_is_serving(void *arg)
 {
 	struct node *n = arg;
 
-	return node_wants_service(n) && edge_is_serving(n->edge);
+	return node_wants_service(n) && local_edges_are_serving(n->edges);
 }
 
 /* 5222 is bound for the cluster's protocol on a member, served or not. */
@@ -113,13 +114,13 @@ service_listeners(struct node *n, struct error *e)
 static void
 listen_accepted(void *arg, int fd, bool component, const char *from)
 {
-	edge_accept(((struct node *)arg)->edge, fd, component, from);
+	local_edges_accept(((struct node *)arg)->edges, fd, component, from);
 }
 
 static void
-listen_client(void *arg, struct conn *c, const char *from)
+listen_client(void *arg, int fd, struct ssl_st *ssl, const char *from)
 {
-	edge_adopt(((struct node *)arg)->edge, c, from);
+	local_edges_adopt(((struct node *)arg)->edges, fd, ssl, from);
 }
 
 static void
@@ -156,9 +157,9 @@ service_tls(struct node *n, struct error *e)
 		SSL_CTX_free(tls);
 		return rc;
 	}
-	edge_set_tls(n->edge, tls, tls);
 	listener_set_tls(n->listener, tls,
 	    trust != NULL && tls != NULL ? peers_tls(n->peers) : NULL);
+	local_edges_set_tls(n->edges, tls);
 	SSL_CTX_free(n->tls);
 	n->tls = tls;
 	return RES_OK;
@@ -197,11 +198,12 @@ apply(struct node *n, struct error *e)
 	int rc = service_tls(n, e);
 
 	service_peers(n);
-	edge_set_plaintext(n->edge, conf_bool(n->conf, SET_PLAINTEXT));
+	local_edges_set_plaintext(n->edges, conf_bool(n->conf, SET_PLAINTEXT));
 	/* A disabled member leads nobody, unless nobody else would. */
 	raft_node_set_leading(
 	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));
-	edge_set_serving(n->edge, node_wants_service(n), "system-shutdown");
+	local_edges_set_serving(
+	    n->edges, node_wants_service(n), "system-shutdown");
 	if (rc == RES_OK)
 		rc = service_listeners(n, e);
 	return rc;

@@ -6,6 +6,7 @@
  * frame acknowledged (a), the link down and up (l), time that passes (t).
  */
 #include "xmppd/edge/edge.h"
+#include "xmppd/edge/logins.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -322,7 +323,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct ssl_ctx_st *tls;
 	const struct certs_spec spec = { .cn = "example.org",
 		.san = "DNS:example.org" };
+	struct logins *logins = logins_new();
 	struct edge_config cfg = { .node = 1,
+		.logins = logins,
 		.edges = 1,
 		.hold_ms = 3000,
 		.domain = "example.org",
@@ -351,6 +354,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	edge_link_up(w.edge, w.term);
 	play(&w, data, size);
 	edge_free(w.edge);
+	logins_free(logins);
 	event_base_free(w.base);
 	buf_clear(&w.answers);
 	return 0;

@@ -27,6 +27,7 @@
 #include "common/xmalloc.h"
 #include "tests/lib/certs.h"
 #include "xmppd/edge/session.h"
+#include "xmppd/edge/logins.h"
 #include "xmppd/worker.h"
 
 #define ITERATIONS 64
@@ -358,6 +359,7 @@ pump_new(void)
 		.hold_ms = 3000,
 		.domain = PUMP_DOMAIN,
 		.secret = "secret",
+		.logins = logins_new(),
 		.window = 64,
 		.session_window = 8 };
 	limits_init(&p->cfg.limits);
@@ -382,6 +384,7 @@ void
 pump_free(struct pump *p)
 {
 	edge_free(p->edge);
+	logins_free(p->cfg.logins);
 	pump_forget(p);
 	free(p->seen);
 	free(p->derive_password);

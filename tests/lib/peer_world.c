@@ -34,10 +34,11 @@ on_accepted(void *arg, int fd, bool component, const char *from)
 }
 
 static void
-on_client(void *arg, struct conn *c, const char *from)
+on_client(void *arg, int fd, struct ssl_st *ssl, const char *from)
 {
 	(void)arg, (void)from;
-	conn_abort(c);
+	SSL_free(ssl);
+	close(fd);
 }
 
 static void

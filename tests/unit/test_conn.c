@@ -79,7 +79,7 @@ end_closed(void *arg, const char *why)
 	e->c = NULL;
 }
 
-static const struct conn_ops ops = { end_read, end_ready, end_drained,
+static const struct conn_ops ops = { end_read, end_ready, NULL, end_drained,
 	end_closed };
 
 static char *

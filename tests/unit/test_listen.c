@@ -27,7 +27,7 @@
 
 struct world {
 	struct event_base *base;
-	struct conn_loop *loop;
+	struct conn_loop *loop, *other;
 	struct listener *l;
 	struct ssl_ctx_st *server, *peer, *client;
 	struct listen_address address[2]; /* client and component port */
@@ -49,13 +49,43 @@ on_accepted(void *arg, int fd, bool component, const char *from)
 }
 
 static void
-on_client(void *arg, struct conn *c, const char *from)
+server_read(void *arg, const uint8_t *data, size_t len)
+{
+	(void)arg, (void)data, (void)len;
+}
+
+/* The client has been given on, and its handshake went on to the end. */
+static void
+server_ready(void *arg)
+{
+	struct world *w = arg;
+
+	snprintf(w->what, sizeof(w->what), "client");
+}
+
+static void
+server_closed(void *arg, const char *why)
+{
+	struct world *w = arg;
+
+	snprintf(w->what, sizeof(w->what), "lost");
+	(void)why;
+}
+
+static const struct conn_ops server_ops = {
+	.read = server_read,
+	.ready = server_ready,
+	.closed = server_closed,
+};
+
+/* As an edge would take it, on a loop of its own. */
+static void
+on_client(void *arg, int fd, struct ssl_st *ssl, const char *from)
 {
 	struct world *w = arg;
 
 	(void)from;
-	snprintf(w->what, sizeof(w->what), "client");
-	conn_abort(c);
+	conn_start_tls(conn_accept(w->other, fd, &server_ops, w), ssl);
 }
 
 static void
@@ -124,6 +154,7 @@ setup(void **state)
 
 	w->base = event_base_new();
 	w->loop = conn_loop_new(w->base);
+	w->other = conn_loop_new(w->base);
 	w->l = listener_new(w->loop, w->base, &listen_ops, w);
 	w->serving = true;
 	make_contexts(w);
@@ -142,6 +173,7 @@ teardown(void **state)
 
 	listener_free(w->l);
 	conn_loop_free(w->loop);
+	conn_loop_free(w->other);
 	SSL_CTX_free(w->server);
 	SSL_CTX_free(w->peer);
 	SSL_CTX_free(w->client);
@@ -174,8 +206,11 @@ own_closed(void *arg, const char *why)
 	snprintf(w->why, sizeof(w->why), "%s", why);
 }
 
-static const struct conn_ops own_ops = { own_read, own_ready, NULL,
-	own_closed };
+static const struct conn_ops own_ops = {
+	.read = own_read,
+	.ready = own_ready,
+	.closed = own_closed,
+};
 
 static struct conn *
 dial(struct world *w, int port)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/ssl.h>
 
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -22,7 +23,6 @@
 #include "xmppd/edge/session.h"
 
 #define SWEEP_MS 500
-#define BURST 64 /* logins */
 
 uint64_t
 edge_now(const struct edge *e)
@@ -163,12 +163,8 @@ end_overdue(struct edge *e, uint64_t now)
 static void
 give_memory_back(struct edge *e)
 {
-	struct logins *l = &e->logins_under_way;
-
-	if (l->begun < BURST || l->count > 0)
-		return;
-	l->begun = 0;
-	malloc_trim(0);
+	if (logins_burst_over(e->cfg.logins))
+		malloc_trim(0);
 }
 
 void
@@ -189,6 +185,8 @@ edge_tick(struct edge *e)
 	tv.tv_sec = (time_t)(next / 1000);
 	tv.tv_usec = (suseconds_t)(next % 1000) * 1000;
 	evtimer_add(e->tick, &tv);
+	if (e->env.ticked != NULL)
+		e->env.ticked(e->env.arg);
 }
 
 static void
@@ -273,7 +271,6 @@ edge_free(struct edge *e)
 	event_free(e->reap);
 	uplink_free(e->uplink);
 	conn_loop_free(e->loop);
-	logins_clear(&e->logins_under_way);
 	buf_clear(&e->out);
 	buf_clear(&e->payload);
 	buf_clear(&e->child);
@@ -356,8 +353,13 @@ edge_set_plaintext(struct edge *e, bool allowed)
 bool
 edge_is_serving(const struct edge *e)
 {
-	return e->serving && e->client_tls != NULL &&
-	    uplink_has_leader(e->uplink);
+	return e->serving && e->client_tls != NULL && edge_has_leader(e);
+}
+
+bool
+edge_has_leader(const struct edge *e)
+{
+	return uplink_has_leader(e->uplink);
 }
 
 static void
@@ -384,15 +386,17 @@ edge_accept(struct edge *e, int fd, bool component, const char *peer)
 }
 
 void
-edge_adopt(struct edge *e, struct conn *c, const char *peer)
+edge_adopt(struct edge *e, int fd, struct ssl_st *ssl, const char *peer)
 {
 	struct session *s =
 	    edge_is_serving(e) ? session_new(e, false, peer) : NULL;
 
-	if (s == NULL)
-		conn_abort(c);
-	else
-		session_adopt(s, c);
+	if (s != NULL) {
+		session_connect(s, fd, ssl);
+		return;
+	}
+	refuse(fd);
+	SSL_free(ssl);
 }
 
 /* ---- the link ---------------------------------------------------------- */
@@ -423,25 +427,13 @@ edge_down(struct edge *e, const void *msg, size_t len)
 
 /* ---- what is shown ----------------------------------------------------- */
 
-static size_t
-list_len(const struct session_list *list)
-{
-	const struct session *s;
-	size_t n = 0;
-
-	TAILQ_FOREACH(s, list, next)
-		n++;
-	return n;
-}
-
 struct edge_stats
 edge_stats(const struct edge *e)
 {
 	struct edge_stats stats;
 
 	stats.sessions = uplink_sessions(e->uplink);
-	stats.connections = list_len(&e->logins) + list_len(&e->sessions) +
-	    list_len(&e->ending);
+	stats.connections = e->connection_count;
 	stats.components = e->component_count;
 	stats.unacked = uplink_unacked(e->uplink);
 	stats.accepted = uplink_accepted(e->uplink);

@@ -20,8 +20,9 @@
  */
 struct edge;
 struct event_base;
-struct conn;
+struct logins;
 struct ssl_ctx_st;
+struct ssl_st;
 
 struct edge_config {
 	uint32_t node, edge;
@@ -34,6 +35,7 @@ struct edge_config {
 	uint32_t window;         /* frames not acknowledged, all sessions */
 	uint32_t session_window; /* and of one session */
 	struct edge_limits limits;
+	struct logins *logins; /* the node's, borrowed */
 };
 
 struct edge_env {
@@ -51,6 +53,8 @@ struct edge_env {
 	    const struct scram_keys *params,
 	    void (*done)(void *done_arg, const struct scram_keys *derived),
 	    void *done_arg);
+	/* At the end of each tick of its timer; may be NULL. */
+	void (*ticked)(void *arg);
 	uint64_t (*now)(void *arg); /* NULL: clock_ms() */
 };
 
@@ -67,6 +71,7 @@ void edge_set_serving(struct edge *e, bool serving, const char *condition);
 /* Whether new connections are taken: serving, with a certificate, and a leader
  * has answered within hold (G4). */
 bool edge_is_serving(const struct edge *e);
+bool edge_has_leader(const struct edge *e);
 
 /* The further domains that are served, all of them: new streams may be to them
  * as well. The router ends the sessions at one that goes. */
@@ -82,9 +87,9 @@ void edge_set_tls(
  * "192.0.2.1:40000" or "[2001:db8::1]:40000". */
 void edge_accept(struct edge *e, int fd, bool component, const char *peer);
 
-/* A direct-TLS connection whose handshake the listener has already done, to
- * tell clients from cluster peers by ALPN. Takes it. */
-void edge_adopt(struct edge *e, struct conn *c, const char *peer);
+/* A client's direct TLS, of which the listener has read the ClientHello, to
+ * tell clients from cluster peers by ALPN. Takes both. */
+void edge_adopt(struct edge *e, int fd, struct ssl_st *ssl, const char *peer);
 
 /* Other limits, for the sessions that there are as well. */
 void edge_set_limits(struct edge *e, const struct edge_limits *limits);

@@ -3,14 +3,25 @@
  */
 #include "xmppd/edge/logins.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/map.h"
 #include "common/xmalloc.h"
 
 #define LOGINS_MAX 4096
 #define ADDRESS_MAX 256 /* a company may sit behind one address */
+#define BURST 64
+
+struct logins {
+	pthread_mutex_t lock;
+	struct map addresses;
+	size_t count; /* under way */
+	size_t begun; /* since the end of the last burst */
+	bool full;    /* and said so */
+};
 
 struct address_count {
 	size_t count;
@@ -52,8 +63,8 @@ refuse(bool *said, const char *peer, const char *why)
 	return false;
 }
 
-bool
-logins_enter(struct logins *l, const char *peer)
+static bool
+enter(struct logins *l, const char *peer)
 {
 	struct address_count *a;
 
@@ -68,8 +79,19 @@ logins_enter(struct logins *l, const char *peer)
 	return true;
 }
 
-void
-logins_leave(struct logins *l, const char *peer)
+bool
+logins_enter(struct logins *l, const char *peer)
+{
+	bool entered;
+
+	pthread_mutex_lock(&l->lock);
+	entered = enter(l, peer);
+	pthread_mutex_unlock(&l->lock);
+	return entered;
+}
+
+static void
+leave(struct logins *l, const char *peer)
 {
 	struct address_count *a = address_get(l, peer);
 
@@ -84,12 +106,46 @@ logins_leave(struct logins *l, const char *peer)
 }
 
 void
-logins_clear(struct logins *l)
+logins_leave(struct logins *l, const char *peer)
+{
+	pthread_mutex_lock(&l->lock);
+	leave(l, peer);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool
+logins_burst_over(struct logins *l)
+{
+	bool over;
+
+	pthread_mutex_lock(&l->lock);
+	over = l->begun >= BURST && l->count == 0;
+	if (over)
+		l->begun = 0;
+	pthread_mutex_unlock(&l->lock);
+	return over;
+}
+
+struct logins *
+logins_new(void)
+{
+	struct logins *l = xcalloc(1, sizeof(*l));
+
+	pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+void
+logins_free(struct logins *l)
 {
 	struct address_count *a;
 	size_t at = 0;
 
+	if (l == NULL)
+		return;
 	while ((a = map_next(&l->addresses, &at)) != NULL)
 		free(a);
 	map_clear(&l->addresses);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
 }

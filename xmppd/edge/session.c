@@ -48,7 +48,7 @@ static void
 login_leave(struct session *s)
 {
 	if (s->counted)
-		logins_leave(&s->edge->logins_under_way, s->peer);
+		logins_leave(s->edge->cfg.logins, s->peer);
 	s->counted = false;
 }
 
@@ -79,6 +79,7 @@ session_drop(struct session *s, const char *why)
 	if (s->stream.component && s->bare != NULL)
 		e->component_count--;
 	list_remove(s);
+	e->connection_count--;
 	login_leave(s);
 	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
 	uplink_cancel(e->uplink, s);
@@ -373,7 +374,7 @@ session_new(struct edge *e, bool component, const char *peer)
 	s->peer = xstrdup(peer);
 	s->fd = -1;
 	stream_init(&s->stream, &e->domains, component);
-	s->counted = logins_enter(&e->logins_under_way, peer);
+	s->counted = logins_enter(e->cfg.logins, peer);
 	if (!s->counted) {
 		session_free(s);
 		return NULL;
@@ -382,6 +383,7 @@ session_new(struct edge *e, bool component, const char *peer)
 	s->xml = xmlstream_new(&limits, &xml_ops, s);
 	s->until = edge_now(e) + edge_limit(e, LIMIT_LOGIN_TIME) * 1000;
 	TAILQ_INSERT_TAIL(&e->logins, s, next);
+	e->connection_count++;
 	return s;
 }
 
@@ -404,21 +406,12 @@ keepalive(int fd)
 }
 
 void
-session_connect(struct session *s, int fd, struct ssl_ctx_st *tls)
+session_connect(struct session *s, int fd, struct ssl_st *ssl)
 {
 	keepalive(fd);
 	s->conn = conn_accept(s->edge->loop, fd, &conn_ops, s);
-	if (tls != NULL)
-		conn_start_tls(s->conn, tls_server_ssl(tls, NULL));
-}
-
-void
-session_adopt(struct session *s, struct conn *c)
-{
-	keepalive(conn_fd(c));
-	s->conn = c;
-	s->stream.secure = true;
-	conn_set_owner(c, &conn_ops, s);
+	if (ssl != NULL)
+		conn_start_tls(s->conn, ssl);
 }
 
 static void
@@ -437,7 +430,8 @@ first_cb(evutil_socket_t fd, short what, void *arg)
 	event_free(s->first);
 	s->first = NULL;
 	/* 22: a TLS handshake record. Else it is answered as it spoke. */
-	session_connect(s, s->fd, byte == 22 ? tls : NULL);
+	session_connect(s, s->fd,
+	    byte == 22 && tls != NULL ? tls_server_ssl(tls, NULL) : NULL);
 }
 
 void

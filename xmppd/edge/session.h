@@ -105,8 +105,7 @@ struct edge {
 	struct session_list gone;     /* to be freed at the loop's next turn */
 	struct session_list warm;     /* whose parser is alive */
 	struct session_list slow;     /* who has slow rows */
-	struct logins logins_under_way;
-	size_t component_count;
+	size_t connection_count, component_count;
 	uint64_t next_sweep;
 	struct event *tick, *reap;
 	struct buf out, payload, child; /* scratch */
@@ -120,8 +119,8 @@ void edge_tick(struct edge *e); /* the timer; for tests too */
 
 /* NULL if the address has too many logins under way. Takes the peer's text. */
 struct session *session_new(struct edge *e, bool component, const char *peer);
-void session_connect(struct session *s, int fd, struct ssl_ctx_st *tls);
-void session_adopt(struct session *s, struct conn *c);
+/* `ssl`: TLS begins at once, or goes on; NULL: it doesn't. Takes both. */
+void session_connect(struct session *s, int fd, struct ssl_st *ssl);
 void session_free(struct session *s);
 
 /* For the log: the full JID once bound, else the peer. */
