@@ -25,6 +25,10 @@
  * name that it has ever seen. */
 #define PARSER_BYTES_MAX (1U << 20)
 
+/* Bytes of a token that lacks its end, and of the attributes of one element. */
+#define TOKEN_MAX (64 * 1024)
+#define VALUES_MAX (16 * 1024)
+
 #define OPEN_CLIENT                                                            \
 	"<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'>"
 
@@ -144,6 +148,19 @@ attr_at(const xmlChar **attrs, int i)
 	const xmlChar **at = attrs + (ptrdiff_t)i * 5;
 
 	return (struct attr){ at[0], at[1], at[2], at[3], at[4] };
+}
+
+static size_t
+values_size(int count, const xmlChar **attrs)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct attr a = attr_at(attrs, i);
+
+		size += (size_t)(a.end - a.value);
+	}
+	return size;
 }
 
 static bool
@@ -430,7 +447,8 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 		fail(x, STREAM_POLICY_VIOLATION, "elements nested too deep");
 		return;
 	}
-	if ((unsigned)(attr_count + ns_count) > x->limits.attributes) {
+	if ((unsigned)(attr_count + ns_count) > x->limits.attributes ||
+	    values_size(attr_count, attrs) > VALUES_MAX) {
 		fail(x, STREAM_POLICY_VIOLATION, "too many attributes");
 		return;
 	}
@@ -561,20 +579,25 @@ on_get_entity(void *arg, const xmlChar *name)
 	return entity;
 }
 
+static bool
+is_bad_utf8(const xmlChar *at, const xmlChar *end)
+{
+	if (at >= end || *at < 0x80)
+		return false;
+	for (size_t len = 2; len <= 4; len++)
+		if ((size_t)(end - at) >= len &&
+		    str_is_utf8((const char *)at, len))
+			return false;
+	return true;
+}
+
 /* Whether the parser stands before bytes that are no UTF-8. */
 static bool
 at_bad_utf8(const struct xmlstream *x)
 {
 	const xmlParserInput *in = x->ctxt->input;
 
-	if (in == NULL || in->cur == NULL || in->cur >= in->end ||
-	    *in->cur < 0x80)
-		return false;
-	for (size_t len = 2; len <= 4; len++)
-		if ((size_t)(in->end - in->cur) >= len &&
-		    str_is_utf8((const char *)in->cur, len))
-			return false;
-	return true;
+	return in != NULL && in->cur != NULL && is_bad_utf8(in->cur, in->end);
 }
 
 static void
@@ -726,6 +749,84 @@ reset(struct xmlstream *x)
 	x->content_ns = x->reopen = NULL;
 }
 
+/* ---- what is pending ---------------------------------------------------- */
+
+/* A reference has nothing of this before its end. */
+static bool
+reference_is_broken(const xmlChar *at, size_t len)
+{
+	for (size_t i = 1; i < len && at[i] != ';'; i++)
+		if (strchr(" \t\r\n<&'\"", at[i]) != NULL || at[i] == '\0')
+			return true;
+	return false;
+}
+
+/* Of what begins with "<" and has no end yet. */
+static enum stream_error
+markup_fault(const struct xmlstream *x, const xmlChar *at, size_t len)
+{
+	if (len < 2)
+		return STREAM_ERROR_NONE;
+	if (at[1] == '?')
+		return x->depth == 0 ? STREAM_ERROR_NONE
+				     : STREAM_RESTRICTED_XML;
+	if (at[1] == '!') /* CDATA, or what is forbidden */
+		return x->depth >= 2 && (len < 3 || at[2] == '[')
+		    ? STREAM_ERROR_NONE
+		    : STREAM_RESTRICTED_XML;
+	return memchr(at + 1, '<', len - 1) == NULL ? STREAM_ERROR_NONE
+						    : STREAM_NOT_WELL_FORMED;
+}
+
+/*
+ * The parser judges a token when it has its end, or may take the next one's for
+ * it. The peer hears at once of what can't become right any more.
+ */
+static enum stream_error
+pending_fault(const struct xmlstream *x)
+{
+	const xmlParserInput *in = x->ctxt->input;
+	const xmlChar *at = in->cur;
+	size_t len;
+
+	while (x->depth <= 1 && at < in->end && is_space(at, 1))
+		at++;
+	len = (size_t)(in->end - at);
+	if (len == 0)
+		return STREAM_ERROR_NONE;
+	if (*at == '<')
+		return markup_fault(x, at, len);
+	if (*at == '&' && x->depth > 0)
+		return reference_is_broken(at, len) ? STREAM_NOT_WELL_FORMED
+						    : STREAM_ERROR_NONE;
+	if (x->depth >= 2)
+		return STREAM_ERROR_NONE;
+	if (*at == '\0' || is_bad_utf8(at, in->end))
+		return STREAM_UNSUPPORTED_ENCODING;
+	return x->depth == 1 ? STREAM_BAD_FORMAT : STREAM_NOT_WELL_FORMED;
+}
+
+/* True if that was the end. A token without end costs more with each byte. */
+static bool
+pending_judge(struct xmlstream *x)
+{
+	const xmlParserInput *in = x->ctxt->input;
+	enum stream_error error;
+
+	if (in == NULL || in->cur == NULL)
+		return false;
+	if (in->end - in->cur > TOKEN_MAX && !at_boundary(x)) {
+		fail(x, STREAM_POLICY_VIOLATION, "tag too long");
+		return true;
+	}
+	error = pending_fault(x);
+	if (error != STREAM_ERROR_NONE)
+		fail(x, error, NULL);
+	return error != STREAM_ERROR_NONE;
+}
+
+/* ---- feeding ----------------------------------------------------------- */
+
 /* One parser's share of the bytes; returns how many are left for the next. */
 static size_t
 feed_parser(struct xmlstream *x, const uint8_t *data, size_t len)
@@ -747,6 +848,8 @@ feed_parser(struct xmlstream *x, const uint8_t *data, size_t len)
 		return 0;
 	if (x->fed - x->boundary > x->limits.element && !at_boundary(x))
 		fail(x, STREAM_POLICY_VIOLATION, "stanza too big");
+	else if (pending_judge(x))
+		return 0;
 	else if (x->fed > PARSER_BYTES_MAX && at_boundary(x))
 		parser_drop(x);
 	return 0;

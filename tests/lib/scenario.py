@@ -430,6 +430,7 @@ class Peer:
         jid = answer.find("{%s}bind/{%s}jid" % (BIND, BIND))
         check(jid is not None, "not bound: " + show(answer))
         self.jid = jid.text
+        self.tape = []   # all went well up to here
         return self
 
     def present(self, inside=""):
@@ -532,9 +533,9 @@ class Stage:
         self.peers = []
 
     def tape(self):
-        """What was said, per stream."""
+        """What was said at last, per stream."""
         lines = []
-        for peer in self.peers:
+        for peer in self.peers[-4:]:
             lines += [re.sub(r"\s+", " ", line)[:700]
-                      for line in peer.tape[-25:]]
+                      for line in peer.tape[-8:]]
         return "\n".join("    " + line for line in lines)

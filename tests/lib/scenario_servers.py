@@ -42,13 +42,16 @@ class Ours(Xmppd):
                       secret=COMPONENT_SECRET)
         return COMPONENT_SECRET
 
+    def wait_open(self):
+        wait_for("open ports", self.is_open)
+
     def check_alive(self):
         if self.process.poll() is None:
             return
         status = self.process.returncode
         log = self.log()[-3000:]
         self.start()
-        wait_for("open ports", self.is_open)
+        self.wait_open()
         raise Failure("xmppd ended with %d:\n%s" % (status, log))
 
 
