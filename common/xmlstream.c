@@ -619,8 +619,9 @@ on_error(void *arg, xmlErrorPtr error)
 	default:
 		/* RFC 6120, 4.9.3.22: improperly encoded, too. */
 		fail(x,
-		    at_bad_utf8(x) ? STREAM_UNSUPPORTED_ENCODING
-				   : STREAM_NOT_WELL_FORMED,
+		    at_bad_utf8(x) || !encoding_is_utf8(x)
+			? STREAM_UNSUPPORTED_ENCODING
+			: STREAM_NOT_WELL_FORMED,
 		    NULL);
 	}
 }
@@ -819,7 +820,8 @@ pending_judge(struct xmlstream *x)
 		fail(x, STREAM_POLICY_VIOLATION, "tag too long");
 		return true;
 	}
-	error = pending_fault(x);
+	error = encoding_is_utf8(x) ? pending_fault(x)
+				    : STREAM_UNSUPPORTED_ENCODING;
 	if (error != STREAM_ERROR_NONE)
 		fail(x, error, NULL);
 	return error != STREAM_ERROR_NONE;
