@@ -186,6 +186,8 @@ hook_role(void *arg, enum raft_role role, uint64_t term, uint32_t leader)
 	n->role = role;
 	n->term = term;
 	n->leader = leader;
+	n->led_with_lease = role == RAFT_ROLE_LEADER && n->lease_term == term &&
+	    n->lease_until > node_clock(n);
 }
 
 static void

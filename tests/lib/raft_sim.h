@@ -41,6 +41,7 @@ struct raft_sim_node {
 	uint64_t term, seen_term;
 	uint32_t leader;
 	uint64_t lease_term, lease_until;
+	bool led_with_lease; /* had it when it was told that it leads */
 	struct raft_member members[RAFT_SIM_MAX];
 	size_t member_count;
 	size_t lost, copies;

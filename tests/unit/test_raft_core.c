@@ -48,6 +48,26 @@ a_single_voter_leads_at_once(void **state)
 	raft_sim_free(s);
 }
 
+/* The main loop must not find that it leads, and yet may not act. */
+static void
+who_is_told_to_lead_has_the_lease_already(void **state)
+{
+	struct raft_sim *s = raft_sim_new(1);
+	int leader;
+
+	(void)state;
+	raft_sim_start(s, 0, true);
+	assert_true(raft_sim_node(s, 0)->led_with_lease);
+	raft_sim_free(s);
+	s = raft_sim_cluster(2, 3);
+	assert_true(raft_sim_node(s, 0)->led_with_lease);
+	raft_sim_crash(s, 0);
+	leader = raft_sim_await_leader(s, 2000);
+	assert_true(leader > 0);
+	assert_true(raft_sim_node(s, (unsigned)leader)->led_with_lease);
+	raft_sim_free(s);
+}
+
 static void
 what_was_committed_survives_a_restart(void **state)
 {
@@ -836,6 +856,7 @@ main(void)
 #define T(name) cmocka_unit_test(name)
 	const struct CMUnitTest tests[] = {
 		T(a_single_voter_leads_at_once),
+		T(who_is_told_to_lead_has_the_lease_already),
 		T(what_was_committed_survives_a_restart),
 		T(a_follower_refuses_proposals),
 		T(a_dead_leader_is_replaced_in_time),

@@ -289,8 +289,9 @@ settle(struct raft_core *c)
 		report_members(c);
 	} while (raft_lead(c) || raft_io_drain(c->io));
 	report_members(c);
-	report_role(c);
+	/* Whoever hears of it may act on it at once. */
 	raft_lead_publish(c);
+	report_role(c);
 }
 
 void
