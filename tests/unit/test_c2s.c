@@ -279,6 +279,68 @@ limits_stanzas(void **state)
 	expect_error(c, ERROR("policy-violation"));
 }
 
+/* Whoever is over the rate is read more slowly, and nobody else is. */
+static void
+reads_a_session_at_its_rate(void **state)
+{
+	static const struct {
+		enum limit limit;
+		uint64_t rate;
+	} rows[] = {
+		{ LIMIT_STANZAS, 10 },
+		{ LIMIT_RATE, 1024 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pump *p = *state;
+		struct client *fast = client_bound(p, "fast");
+		struct client *other = client_bound(p, "other");
+		struct edge_limits limits = p->cfg.limits;
+
+		limits.of[rows[i].limit] = rows[i].rate;
+		edge_set_limits(p->edge, &limits);
+		for (int n = 0; n < 40; n++)
+			client_send(fast,
+			    "<message to='ann@example.org'><body>%060d</body>"
+			    "</message>",
+			    n);
+		pump_wait(p, 200);
+		pump_forget(p);
+		client_send(fast, "<presence id='late'/>");
+		client_send(other, "<iq type='get' id='1'><x xmlns='u'/></iq>");
+		pump_frame(p, FRAME_IQ);
+		pump_wait(p, 500);
+		for (size_t at = 0; at < p->seen_count; at++)
+			if (p->seen[at].what == UP_FRAME)
+				assert_int_not_equal(
+				    p->seen[at].m.frame.kind, FRAME_PRESENCE);
+		pump_wait(p, 7000);
+		pump_frame(p, FRAME_PRESENCE);
+		client_free(fast);
+		client_free(other);
+		edge_set_limits(p->edge, &p->cfg.limits);
+	}
+}
+
+/* New limits count for those who are there. */
+static void
+takes_other_limits_at_any_time(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "x");
+	struct edge_limits limits = p->cfg.limits;
+	char big[12001];
+
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	client_send(c, "<message to='ann@example.org'>%s</message>", big);
+	pump_frame(p, FRAME_MESSAGE);
+	limits.of[LIMIT_STANZA] = 10000;
+	edge_set_limits(p->edge, &limits);
+	client_send(c, "<message to='ann@example.org'>%s</message>", big);
+	expect_error(c, ERROR("policy-violation"));
+}
+
 static void
 gives_half_a_minute_for_the_login(void **state)
 {
@@ -875,6 +937,8 @@ main(void)
 		T(answers_bad_beginnings),
 		T(limits_what_comes_before_the_login),
 		T(limits_stanzas),
+		T(reads_a_session_at_its_rate),
+		T(takes_other_limits_at_any_time),
 		T(gives_half_a_minute_for_the_login),
 		T(limits_logins_of_one_address),
 		T(names_what_is_wrong_with_a_login),

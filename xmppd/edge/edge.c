@@ -167,13 +167,31 @@ give_memory_back(struct edge *e)
 		malloc_trim(0);
 }
 
+static void
+tick_set(struct edge *e, uint64_t now, uint64_t at)
+{
+	uint64_t ms = at > now ? at - now : 0;
+	struct timeval tv = { (time_t)(ms / 1000),
+		(suseconds_t)(ms % 1000) * 1000 };
+
+	e->next_tick = at;
+	evtimer_add(e->tick, &tv);
+}
+
+void
+edge_tick_at(struct edge *e, uint64_t at)
+{
+	if (at < e->next_tick)
+		tick_set(e, edge_now(e), at);
+}
+
 void
 edge_tick(struct edge *e)
 {
-	uint64_t now = edge_now(e), next;
-	struct timeval tv;
+	uint64_t now = edge_now(e), next, read;
 
 	next = uplink_tick(e->uplink, now);
+	read = throttle_tick(e, now);
 	end_overdue(e, now);
 	if (now >= e->next_sweep) {
 		session_rest_idle(e, now);
@@ -181,10 +199,7 @@ edge_tick(struct edge *e)
 		give_memory_back(e);
 		e->next_sweep = now + SWEEP_MS;
 	}
-	next = next > now ? next - now : 0;
-	tv.tv_sec = (time_t)(next / 1000);
-	tv.tv_usec = (suseconds_t)(next % 1000) * 1000;
-	evtimer_add(e->tick, &tv);
+	tick_set(e, now, read < next ? read : next);
 	if (e->env.ticked != NULL)
 		e->env.ticked(e->env.arg);
 }
@@ -242,6 +257,7 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	TAILQ_INIT(&e->gone);
 	TAILQ_INIT(&e->warm);
 	TAILQ_INIT(&e->slow);
+	TAILQ_INIT(&e->throttled);
 	e->tick = evtimer_new(base, tick_cb, e);
 	e->reap = event_new(base, -1, 0, reap_cb, e);
 	edge_tick(e);

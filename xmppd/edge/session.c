@@ -85,6 +85,7 @@ session_drop(struct session *s, const char *why)
 	uplink_cancel(e->uplink, s);
 	uplink_end(e->uplink, &s->up);
 	egress_end(s);
+	throttle_end(s);
 	s->ops->forget_login(s);
 	if (s->warm)
 		TAILQ_REMOVE(&e->warm, s, next_warm);
@@ -202,9 +203,10 @@ stanza_cb(void *arg, const struct xml_stanza *stanza)
 		session_error(s, fault.error, fault.text);
 	else if (input == INPUT_ERROR)
 		session_finish(s, "a stream error of the peer");
-	else if (s->stream.state == STREAM_BOUND)
+	else if (s->stream.state == STREAM_BOUND) {
+		s->count++;
 		ingress_stanza(s, stanza);
-	else
+	} else
 		s->ops->element(s, input, stanza);
 }
 
@@ -298,6 +300,7 @@ read_cb(void *arg, const uint8_t *data, size_t len)
 	if (s->stream.state == STREAM_CLOSED)
 		return;
 	rest_or_warm(s);
+	throttle_read(s, len);
 	/* Rule 6 of delivery(7): the window is full; its socket waits (G5). */
 	if (uplink_is_full(&s->up) && !s->paused) {
 		s->paused = true;
@@ -464,6 +467,13 @@ session_is_bound(struct session *s)
 	s->ops->forget_login(s);
 }
 
+void
+session_read_on(struct session *s)
+{
+	if (!s->paused && !s->throttled && s->conn != NULL)
+		conn_resume(s->conn);
+}
+
 /* Something that it sent was acknowledged. */
 void
 session_moved(struct session *s)
@@ -475,6 +485,6 @@ session_moved(struct session *s)
 	}
 	if (s->paused && uplink_has_room(&s->up)) {
 		s->paused = false;
-		conn_resume(s->conn);
+		session_read_on(s);
 	}
 }

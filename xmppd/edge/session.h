@@ -7,6 +7,7 @@
 #include "common/xmlstream.h"
 #include "xmppd/edge/edge.h"
 #include "xmppd/edge/logins.h"
+#include "xmppd/edge/rate.h"
 #include "xmppd/edge/sasl.h"
 #include "xmppd/edge/stream.h"
 #include "xmppd/edge/uplink.h"
@@ -77,6 +78,10 @@ struct session {
 	uint64_t last_read;
 	int64_t since; /* bound: unix seconds */
 	bool paused, warm, counted;
+	bool throttled; /* not read until: */
+	uint64_t read_from;
+	uint64_t count; /* stanzas in what is being read */
+	struct rate bytes, stanzas;
 	uint64_t queued;       /* bytes written to conn in all */
 	size_t unsent;         /* of them, when the session was closed */
 	struct slow_row *slow; /* NULL: it keeps up */
@@ -85,6 +90,7 @@ struct session {
 	TAILQ_ENTRY(session) next;
 	TAILQ_ENTRY(session) next_warm;
 	TAILQ_ENTRY(session) next_slow;
+	TAILQ_ENTRY(session) next_throttled;
 };
 
 TAILQ_HEAD(session_list, session);
@@ -98,22 +104,24 @@ struct edge {
 	struct uplink *uplink;
 	struct ssl_ctx_st *client_tls, *component_tls;
 	bool serving, plaintext;
-	char *secret;                 /* edge_config.secret */
-	struct session_list logins;   /* not bound yet, oldest first */
-	struct session_list sessions; /* bound */
-	struct session_list ending;   /* the peer has closed, oldest first */
-	struct session_list gone;     /* to be freed at the loop's next turn */
-	struct session_list warm;     /* whose parser is alive */
-	struct session_list slow;     /* who has slow rows */
+	char *secret;                  /* edge_config.secret */
+	struct session_list logins;    /* not bound yet, oldest first */
+	struct session_list sessions;  /* bound */
+	struct session_list ending;    /* the peer has closed, oldest first */
+	struct session_list gone;      /* to be freed at the loop's next turn */
+	struct session_list warm;      /* whose parser is alive */
+	struct session_list slow;      /* who has slow rows */
+	struct session_list throttled; /* who sends more than it may */
 	size_t connection_count, component_count;
-	uint64_t next_sweep;
+	uint64_t next_sweep, next_tick;
 	struct event *tick, *reap;
 	struct buf out, payload, child; /* scratch */
 };
 
 uint64_t edge_now(const struct edge *e);
 uint64_t edge_limit(const struct edge *e, enum limit limit);
-void edge_tick(struct edge *e); /* the timer; for tests too */
+void edge_tick(struct edge *e);                 /* the timer; for tests too */
+void edge_tick_at(struct edge *e, uint64_t at); /* not later than then */
 
 /* ---- session.c --------------------------------------------------------- */
 
@@ -146,12 +154,23 @@ void session_is_bound(struct session *s);
 /* Reads elements by the limits of its state. */
 void session_limit(struct session *s);
 
+/* Reads again, if nothing else stands against it. */
+void session_read_on(struct session *s);
+
 /* From the uplink: something that it sent was acknowledged. */
 void session_moved(struct session *s);
 void session_rest_idle(struct edge *e, uint64_t now);
 
 /* The component port: what the first byte is decides. */
 void session_wait_first(struct session *s, int fd);
+
+/* ---- throttle.c -------------------------------------------------------- */
+
+/* So many bytes were read, with session.count stanzas in them. */
+void throttle_read(struct session *s, size_t len);
+void throttle_end(struct session *s);
+/* Lets go who may be read again; when the next one may. */
+uint64_t throttle_tick(struct edge *e, uint64_t now);
 
 /* ---- ingress.c --------------------------------------------------------- */
 
