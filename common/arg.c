@@ -152,15 +152,17 @@ check_name(const char *text, struct error *error)
 	return 0;
 }
 
-/* The local part of an address; nodeprep is the daemon's (RFC 6122, 2.3). */
+/* The local part of an address, or all of it; nodeprep is the daemon's (RFC 6122, 2.3). */
 static int
 check_account(const char *text, struct error *error)
 {
+	const char *at = strchr(text, '@');
 	size_t len = strlen(text);
 
-	if (strchr(text, '@') != NULL)
-		return error_set(error, RES_INVALID,
-		    "give the name alone, without @ and the domain");
+	if (at != NULL && check_domain(at + 1, error) != 0)
+		return RES_INVALID;
+	if (at != NULL)
+		len = (size_t)(at - text);
 	if (len == 0 || len > ACCOUNT_MAX_LEN || !str_is_utf8(text, len) ||
 	    has_control(text) || strpbrk(text, " \"&'/:<>") != NULL)
 		return error_set(error, RES_INVALID,
@@ -326,6 +328,8 @@ static const struct arg_source callbridge_names = { AT_XMPPD, "Callbridge.List",
 	"callbridges", "name" };
 static const struct arg_source user_names = { AT_XMPPD, "User.List", "users",
 	"name" };
+static const struct arg_source domain_names = { AT_XMPPD, "Domain.List",
+	"domains", "domain" };
 static const struct arg_source member_names = { AT_XMPPD, "Cluster.Status",
 	"peers", "address" };
 static const struct arg_source zone_names = { AT_CALLBRIDGE, "Dns.Show",
@@ -335,7 +339,8 @@ static const struct arg_source rr_names = { AT_CALLBRIDGE, "Dns.Show",
 
 /* clang-format off */
 static const struct arg_type types[] = {
-	{ .name = "account", .what = "name of an account, without the domain",
+	{ .name = "account", .what = "name of an account; name@domain at a "
+	  "further domain",
 	  .check = check_account, },
 	{ .name = "address", .what = "address or host name [:port]",
 	  .check = check_host_port, },
@@ -382,6 +387,8 @@ static const struct arg_type types[] = {
 	  .check = check_rrtype, .words = rrtype_words, },
 	{ .name = "seconds", .what = "seconds, 1 to 60", .kind = ARG_NUMBER,
 	  .check = check_seconds, },
+	{ .name = "served", .what = "further domain",
+	  .check = check_domain, .source = &domain_names, },
 	{ .name = "server", .what = "address or host name [:port]",
 	  .check = check_host_port, },
 	{ .name = "topic", .what = "command, or 'cluster'",

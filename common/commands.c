@@ -70,6 +70,18 @@ const struct command commands[] = {
 	  XMPPD("Component.DisablePlaintext"),
 	  .help = "let components connect with TLS only", },
 
+	/* Further domains on the same server. */
+	{ .pattern = "xmpp multi_domain add <domain> <key> <certificate> [<bundle>]",
+	  ADMIN, XMPPD("Domain.Add"),
+	  .help = "serve a further domain, with a certificate of its own", },
+	{ .pattern = "xmpp multi_domain del <served:domain>", ADMIN,
+	  XMPPD("Domain.Del"), .flags = CMD_REMOVES,
+	  .help = "serve a further domain no longer; its accounts are kept", },
+	{ .pattern = "xmpp multi_domain", AUDIT, XMPPD("Domain.List"),
+	  .help = "the same as xmpp multi_domain list", },
+	{ .pattern = "xmpp multi_domain list", AUDIT, XMPPD("Domain.List"),
+	  .help = "list the further domains", },
+
 	/* Accounts of XMPP clients. */
 	{ .pattern = "xmpp user add <account:name>", ADMIN, XMPPD("User.Add"), PASSWORD,
 	  .help = "create an account for XMPP clients", },
@@ -221,6 +233,7 @@ const struct command_group command_groups[] = {
 	{ "xmpp callbridge", "who may log in to the XMPP server: Call Bridges "
 	  "and other components" },
 	{ "xmpp component", "how components may connect" },
+	{ "xmpp multi_domain", "further domains on the same server" },
 	{ "xmpp user", "accounts of XMPP clients" },
 	{ "xmpp cluster", "the cluster of XMPP servers" },
 	{ "pki", "keys and certificates: the folder that SFTP shows" },
@@ -233,8 +246,6 @@ const struct command_group command_groups[] = {
 
 /* Compared word by word, * is any; the longest that fits answers. */
 const struct command_elsewhere commands_elsewhere[] = {
-	{ "xmpp multi_domain", "one server serves one domain; set it with "
-	  "'xmpp domain <domain>'" },
 	{ "xmpp max_sessions", "sessions of a user are not limited by number" },
 	{ "xmpp motd", "there is no message of the day" },
 	{ "pki pkcs12-to-ssh", "put the public key into the administrator's "

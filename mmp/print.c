@@ -261,6 +261,28 @@ print_callbridges(FILE *out, const json_t *result)
 		fputs("no Call Bridges\n", out);
 }
 
+static const struct field domain_fields[] = {
+	{ "Domain", "domain", FIELD_TEXT },
+	{ "Key file", "key_file", FIELD_TEXT },
+	{ "Certificate file", "certificate_file", FIELD_TEXT },
+	{ "Bundle file", "bundle_file", FIELD_TEXT },
+	{ "Accounts", "accounts", FIELD_NUMBER },
+};
+
+static void
+print_domains(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "domains"), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		fputs("***\n", out);
+		PRINT_FIELDS(out, one, domain_fields, 17);
+	}
+	if (json_array_size(list) == 0)
+		fputs("no further domains\n", out);
+}
+
 static void
 print_users(FILE *out, const json_t *result)
 {
@@ -430,6 +452,7 @@ const struct mmp_method daemon_methods[] = {
 	{ "Xmpp.Show", NULL, print_xmpp },
 	{ "Callbridge.Add", NULL, print_callbridge_added },
 	{ "Callbridge.List", NULL, print_callbridges },
+	{ "Domain.List", NULL, print_domains },
 	{ "User.List", NULL, print_users },
 	{ "Cluster.Status", NULL, print_cluster },
 	{ "Bridge.Show", NULL, print_bridge },

@@ -11,6 +11,7 @@
 #include "common/xmalloc.h"
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/ctl.h"
+#include "xmppd/domains.h"
 #include "xmppd/node.h"
 #include "xmppd/worker.h"
 
@@ -24,6 +25,18 @@ struct change {
 	bool add;
 	struct scram_keys keys;
 };
+
+/* The address of an account; the caller frees. */
+static char *
+address_of(const struct node *n, const char *name)
+{
+	char *address;
+
+	if (strchr(name, '@') != NULL)
+		return xstrdup(name);
+	xasprintf(&address, "%s@%s", name, n->domain != NULL ? n->domain : "");
+	return address;
+}
 
 static void
 change_applied(struct node *n, struct varlink_call *call,
@@ -48,11 +61,13 @@ static void
 add_applied(struct node *n, struct varlink_call *call,
     const struct proposer_result *result, char *name)
 {
+	char *address = address_of(n, name);
+
 	if (result->code == RES_OK)
-		ctl_reply_done(call, "Account %s@%s added", name,
-		    n->domain != NULL ? n->domain : "");
+		ctl_reply_done(call, "Account %s added", address);
 	else
 		change_applied(n, call, result, name);
+	free(address);
 }
 
 static void
@@ -80,12 +95,44 @@ derive_done(void *arg)
 	free(c);
 }
 
-/* The prepared local part; NULL with the call answered. */
+/* The name in the store (store.h) for a bare address; NULL if its domain is not
+ * served and there is no such account left from when it was. */
 static char *
-check_name(struct varlink_call *call, const char *typed)
+name_of_address(const struct node *n, const struct jid *jid)
 {
-	char *name = jid_prep_local(typed);
+	char *domain = jid_domain(jid), *name = NULL;
 
+	if (str_equal(domain, n->domain))
+		name = jid_local(jid);
+	else if (domains_has(n->domains, domain) ||
+	    store_account_exists(n->store, jid->full))
+		name = xstrdup(jid->full);
+	free(domain);
+	return name;
+}
+
+/* The name of an account in the store, for what was typed: a local part, or an
+ * address. NULL with the call answered. */
+static char *
+check_name(const struct node *n, struct varlink_call *call, const char *typed)
+{
+	struct jid jid = { 0 };
+	char *name = NULL;
+
+	if (strchr(typed, '@') == NULL) {
+		name = jid_prep_local(typed);
+	} else if (jid_parse(typed, strlen(typed), &jid) == 0 &&
+	    jid.local > 0 && !jid_has_resource(&jid)) {
+		name = name_of_address(n, &jid);
+		if (name == NULL)
+			varlink_error(call, RES_NOT_FOUND,
+			    "%s: its domain is not served here: 'xmpp "
+			    "multi_domain add' adds one",
+			    typed);
+		jid_clear(&jid);
+		return name;
+	}
+	jid_clear(&jid);
 	if (name == NULL)
 		varlink_error(call, RES_INVALID,
 		    "%s is not an account name: "
@@ -111,7 +158,7 @@ change_begin(
 		    "'xmpp domain <domain>' first");
 		return;
 	}
-	if ((name = check_name(call, typed)) == NULL)
+	if ((name = check_name(n, call, typed)) == NULL)
 		return;
 	prepared = jid_prep_password(password, true);
 	if (prepared == NULL) {
@@ -153,15 +200,16 @@ del_applied(struct node *n, struct varlink_call *call,
 
 CTL_HANDLER(ctl_user_del)
 {
+	struct node *n = ctx;
 	struct buf command = { 0 };
 	const char *typed;
 	char *name;
 
 	if (!varlink_unpack(call, params, "{s:s}", "name", &typed) ||
-	    (name = check_name(call, typed)) == NULL)
+	    (name = check_name(n, call, typed)) == NULL)
 		return;
 	store_cmd_account_del(&command, name);
-	ctl_submit(ctx, call, &command, del_applied, name);
+	ctl_submit(n, call, &command, del_applied, name);
 }
 
 struct listing {
@@ -173,11 +221,9 @@ static void
 list_one(void *arg, const char *name, const char *value)
 {
 	struct listing *l = arg;
-	char *address;
+	char *address = address_of(l->node, name);
 
 	(void)value;
-	xasprintf(&address, "%s@%s", name,
-	    l->node->domain != NULL ? l->node->domain : "");
 	json_array_append_new(
 	    l->list, json_pack("{s:s, s:s}", "name", name, "address", address));
 	free(address);

@@ -19,6 +19,7 @@
 #include "xmppd/export.h"
 #include "xmppd/local_edges.h"
 #include "xmppd/membership.h"
+#include "xmppd/domains.h"
 #include "xmppd/node.h"
 
 #define ALARM_DAYS 30
@@ -50,6 +51,30 @@ alarm_expiry(json_t *alarms, const char *what, const char *pem)
 		free(text);
 	}
 	pki_certs_clear(&certs);
+}
+
+/* Those of the further domains. */
+static void
+alarm_domains(json_t *alarms, const struct domains *domains)
+{
+	struct domain d;
+	char *text;
+
+	for (size_t i = 0; i < domains_count(domains); i++) {
+		d = domains_at(domains, i);
+		if (d.cert == NULL)
+			xasprintf(&text,
+			    "domain %s: no certificate on this server: run "
+			    "'xmpp multi_domain add' for it here",
+			    d.name);
+		else
+			xasprintf(&text, "certificate of %s", d.name);
+		if (d.cert == NULL)
+			json_array_append_new(alarms, json_string(text));
+		else
+			alarm_expiry(alarms, text, d.cert);
+		free(text);
+	}
 }
 
 /* The caller frees. */
@@ -88,6 +113,7 @@ CTL_HANDLER(ctl_xmpp_show)
 	alarm_expiry(alarms, "certificate", conf_text(n->conf, SET_CERT));
 	alarm_expiry(alarms, "bundle", conf_text(n->conf, SET_BUNDLE));
 	alarm_expiry(alarms, "trust", conf_text(n->conf, SET_TRUST));
+	alarm_domains(alarms, n->domains);
 	varlink_reply(call,
 	    json_pack("{s:b, s:b, s:s?, s:o, s:s?, s:s?, s:s?, s:s?, s:n, s:b, "
 		      "s:s, s:o, s:I}",
@@ -250,6 +276,14 @@ CTL_HANDLER(ctl_xmpp_domain)
 	if (typed != NULL && (domain = jid_prep_domain(typed)) == NULL) {
 		varlink_error(
 		    call, RES_INVALID, "%s is not a domain name", typed);
+		return;
+	}
+	if (domain != NULL && domains_has(n->domains, domain)) {
+		varlink_error(call, RES_EXISTS,
+		    "%s is served as a further domain: run 'xmpp "
+		    "multi_domain del %s' first",
+		    domain, domain);
+		free(domain);
 		return;
 	}
 	if (str_equal(domain, n->domain)) {

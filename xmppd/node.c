@@ -26,6 +26,7 @@
 #include "xmppd/cluster/control.h"
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/ctl.h"
+#include "xmppd/domains.h"
 #include "xmppd/edge/logins.h"
 #include "xmppd/leader.h"
 #include "xmppd/links.h"
@@ -246,6 +247,7 @@ void
 node_reload(struct node *n)
 {
 	load_members(n);
+	domains_load(n->domains, n->store);
 	if (shared_changed(n))
 		shared_apply(n);
 	node_apply(n, NULL);
@@ -259,7 +261,10 @@ kick(struct node *n, const char *local, const char *domain)
 
 	if (r == NULL || n->domain == NULL)
 		return;
-	xasprintf(&bare, "%s%s%s", local, domain, n->domain);
+	if (strchr(local, '@') != NULL) /* at a further domain */
+		bare = xstrdup(local);
+	else
+		xasprintf(&bare, "%s%s%s", local, domain, n->domain);
 	router_kick(r, bare, "not-authorized", "removed by the administrator",
 	    clock_ms());
 	free(bare);
@@ -419,6 +424,7 @@ node_open(struct node *n, struct error *e)
 	rc = open_store(n, dir, e);
 	if (rc == RES_OK) {
 		shared_changed(n);
+		domains_load(n->domains, n->store);
 		load_members(n);
 		edges_make(n);
 		/* Before Raft asks for its peers. */
@@ -571,6 +577,7 @@ start_parts(struct node *n, struct error *e)
 	n->logins = logins_new();
 	n->listener = listener_new(n->loop, n->base, &service_listen_ops, n);
 	n->links = links_new(n);
+	n->domains = domains_new(n->daemon->root);
 	n->lead = leader_new(n);
 	n->membership = membership_new(n);
 	n->reconciler = reconciler_new(n);
@@ -618,6 +625,7 @@ node_stop(struct node *n)
 	membership_free(n->membership);
 	reconciler_free(n->reconciler);
 	leader_free(n->lead);
+	domains_free(n->domains);
 	links_free(n->links);
 	worker_free(n->worker);
 	logins_free(n->logins);

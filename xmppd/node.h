@@ -20,6 +20,7 @@
  * main loop.
  */
 struct conn_loop;
+struct domains;
 struct leader;
 struct links;
 struct listener;
@@ -84,6 +85,7 @@ struct node {
 	size_t member_count;
 
 	struct links *links;           /* links.c */
+	struct domains *domains;       /* domains.c: the further ones */
 	struct leader *lead;           /* leader.c */
 	struct membership *membership; /* membership.c */
 	struct reconciler *reconciler; /* reconciler.c */

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/xmalloc.h"
+#include "xmppd/domains.h"
 #include "xmppd/listen.h"
 #include "xmppd/local_edges.h"
 #include "xmppd/node.h"
@@ -150,6 +151,8 @@ service_tls(struct node *n, struct error *e)
 		tls = tls_server_new(key, chain, e);
 		rc = tls == NULL ? RES_INVALID : RES_OK;
 	}
+	if (tls != NULL)
+		domains_add_tls(n->domains, tls);
 	if (rc == RES_OK && tls != NULL && trust != NULL)
 		rc = peers_set_tls(n->peers, key, chain, trust, e);
 	free(chain);
@@ -199,6 +202,8 @@ apply(struct node *n, struct error *e)
 
 	service_peers(n);
 	local_edges_set_plaintext(n->edges, conf_bool(n->conf, SET_PLAINTEXT));
+	local_edges_set_domains(
+	    n->edges, domains_names(n->domains), domains_count(n->domains));
 	/* A disabled member leads nobody, unless nobody else would. */
 	raft_node_set_leading(
 	    n->raft, !node_is_member(n) || conf_bool(n->conf, SET_ENABLED));

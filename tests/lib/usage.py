@@ -19,7 +19,7 @@ WRONG = {
     "domain": ("-x.com", "a..com", "10.1.1.1", "x" * 300),
     "interface": ("z", "eth0:0:0", "a:99999:5223"),
     "key": ("../x.key", ".x.key", "/etc/shadow"), "certificate": ("a/b.cer",),
-    "bundle": ("..",), "name": ("a b", "x@y", "a/b"),
+    "bundle": ("..",), "name": ("a b", "x@", "a/b"),
     "member": ("10.0.0.2:70000", "[::1", "10.0.0.256", "-x"),
     "seconds": ("0", "61", "-1", "3s", "1e1"), "file": ("../xmppd.json",),
     "basename": ("x.key", "-x"), "attribute": ("CN", "XY:z", "CN:"),

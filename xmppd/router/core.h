@@ -414,8 +414,8 @@ bool user_is_binding(const struct user *u);
 struct login *user_session(const struct user *u, struct text full);
 struct login *component_session(struct router *r, struct text domain);
 char *component_domain(const struct router *r, const char *name);
-void domains_load(struct router *r);
-void domains_free(struct router *r);
+void registry_load_domains(struct router *r);
+void registry_free_domains(struct router *r);
 void components_load(struct router *r);
 void components_free(struct router *r);
 

@@ -167,7 +167,7 @@ user_is_binding(const struct user *u)
 /* ---- further domains --------------------------------------------------- */
 
 void
-domains_free(struct router *r)
+registry_free_domains(struct router *r)
 {
 	char *domain;
 	size_t at = 0;
@@ -188,9 +188,9 @@ domain_add_cb(void *arg, const char *name, const char *value)
 }
 
 void
-domains_load(struct router *r)
+registry_load_domains(struct router *r)
 {
-	domains_free(r);
+	registry_free_domains(r);
 	store_settings(r->env.store, SHARED_DOMAINS, domain_add_cb, r);
 }
 

@@ -42,7 +42,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->directory = dir;
 	r->complete = complete;
 	r->now = now;
-	domains_load(r);
+	registry_load_domains(r);
 	components_load(r);
 	extensions_begin(r);
 	directory_lead(dir, cfg->term, complete);
@@ -103,7 +103,7 @@ router_free(struct router *r)
 	while (!TAILQ_EMPTY(&r->mirrors))
 		router_mirror_down(r, TAILQ_FIRST(&r->mirrors)->node);
 	components_free(r);
-	domains_free(r);
+	registry_free_domains(r);
 	map_clear(&r->edges);
 	map_clear(&r->origins);
 	map_clear(&r->sessions);
@@ -217,7 +217,7 @@ domains_changed(struct router *r)
 	struct user *u;
 	size_t at = 0;
 
-	domains_load(r);
+	registry_load_domains(r);
 	while ((u = map_next(&r->users, &at)) != NULL) {
 		address_read(r, text_of(u->bare), &a);
 		if (a.kind != ADDRESS_FOREIGN)
