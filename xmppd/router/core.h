@@ -109,13 +109,13 @@ struct mirror_wait {
 };
 
 struct login {
-	struct sid sid;  /* key of router.sessions */
-	uint8_t kind;    /* enum session_kind */
-	uint8_t state;   /* enum login_state */
-	bool told;       /* its edge has taken the bind result */
-	bool shown;      /* in its edge's newest announcement */
-	bool refused;    /* its edge says that it is gone; the unbind follows */
-	bool interested; /* RFC 6121, 2.1.6 */
+	struct sid sid; /* key of router.sessions */
+	uint8_t kind;   /* enum session_kind */
+	uint8_t state;  /* enum login_state */
+	bool told;      /* its edge has taken the bind result */
+	bool shown;     /* in its edge's newest announcement */
+	bool refused;   /* its edge says that it is gone; the unbind follows */
+	uint8_t wants;  /* enum session_want */
 	int8_t priority;
 	struct bytes *presence; /* at a majority; NULL: unavailable */
 	char *full;             /* from BINDING on */
@@ -389,6 +389,7 @@ void login_refused(struct router *r, struct login *s);
 void login_kick(
     struct router *r, struct login *s, const char *condition, const char *text);
 void login_set_presence(struct login *s, struct bytes *presence);
+bool login_want(struct router *r, struct job *job, uint8_t set, uint8_t unset);
 void login_end(struct router *r, struct login *s, struct text farewell);
 void login_told_end(struct router *r, struct login *s);
 void login_mirrored(struct router *r, struct login *s);

@@ -26,7 +26,7 @@ enum mirror_kind {
 	MIRROR_EVENTS, /* events have the numbers from here */
 	MIRROR_BIND = MIRROR_EVENTS,
 	MIRROR_PRESENCE,
-	MIRROR_INTEREST,
+	MIRROR_WANT,
 	MIRROR_LEFT,
 	MIRROR_DIRECT,
 	MIRROR_UNDIRECT,
@@ -147,7 +147,7 @@ entry_encode(struct buf *b, const struct entry *e)
 	sid_encode(b, &e->sid);
 	origin_encode(b, &e->origin);
 	buf_add_u8(b, e->kind);
-	buf_add_u8(b, e->interested);
+	buf_add_u8(b, e->wants);
 	buf_add_text(b, e->full);
 	if (e->presence == NULL)
 		buf_add_text(b, NULL);
@@ -195,7 +195,7 @@ entry_decode(struct cursor *c)
 	e->sid = sid_decode(c);
 	e->origin = origin_decode(c);
 	e->kind = cursor_u8(c);
-	e->interested = cursor_u8(c) != 0;
+	e->wants = cursor_u8(c);
 	e->full = cursor_dup_text(c);
 	presence = text_read(c);
 	e->newest = cursor_u64(c);
@@ -366,8 +366,8 @@ apply_to_entry(struct directory *d, uint8_t kind, struct cursor *c)
 		return false;
 	if (kind == MIRROR_PRESENCE) {
 		apply_presence(e, c);
-	} else if (kind == MIRROR_INTEREST) {
-		e->interested = true;
+	} else if (kind == MIRROR_WANT) {
+		e->wants = cursor_u8(c);
 	} else if (kind == MIRROR_LEFT) {
 		e->leaving = 0;
 		directed_clear(e);
@@ -445,10 +445,12 @@ directory_presence(struct directory *d, struct buf *out, const struct sid *sid,
 }
 
 void
-directory_interest(struct directory *d, struct buf *out, const struct sid *sid)
+directory_want(
+    struct directory *d, struct buf *out, const struct sid *sid, uint8_t wants)
 {
-	event_begin(d, out, MIRROR_INTEREST);
+	event_begin(d, out, MIRROR_WANT);
 	sid_encode(out, sid);
+	buf_add_u8(out, wants);
 	event_end(d, out);
 }
 

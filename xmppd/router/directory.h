@@ -31,12 +31,19 @@ struct directed {
 
 TAILQ_HEAD(directed_list, directed);
 
+/* What a session has asked to be told. */
+enum session_want {
+	WANTS_ROSTER = 1,  /* pushes of its roster (RFC 6121, 2.1.6) */
+	WANTS_BLOCKS = 2,  /* pushes of its block list (XEP-0191) */
+	WANTS_CARBONS = 4, /* XEP-0280 */
+};
+
 /* A session. */
 struct entry {
 	struct sid sid;
 	struct origin origin;   /* the incarnation that it began in */
 	uint8_t kind;           /* enum session_kind */
-	bool interested;        /* has asked for its roster */
+	uint8_t wants;          /* enum session_want */
 	char *full;             /* full JID; a component's: its domain */
 	struct bytes *presence; /* newest broadcast; NULL: unavailable */
 	uint64_t newest;        /* the frame of the newest broadcast presence */
@@ -75,8 +82,8 @@ void directory_bind(
  * num is remembered as the frame that made it available. */
 void directory_presence(struct directory *d, struct buf *out,
     const struct sid *sid, struct text presence, uint64_t num);
-void directory_interest(
-    struct directory *d, struct buf *out, const struct sid *sid);
+void directory_want(
+    struct directory *d, struct buf *out, const struct sid *sid, uint8_t wants);
 /* All have been told that it is unavailable: no more leaving, no directed. */
 void directory_left(
     struct directory *d, struct buf *out, const struct sid *sid);

@@ -14,21 +14,6 @@
 
 /* ---- get --------------------------------------------------------------- */
 
-/* RFC 6121, 2.1.6: from now on it is pushed what changes; whoever leads has to
- * know. */
-static bool
-become_interested(struct router *r, struct job *job, struct login *s)
-{
-	if (!s->entry->interested) {
-		directory_interest(r->directory, &r->out, &s->sid);
-		job->seq = mirror_event(r);
-	}
-	if (!job_wait_majority(r, job, job->seq))
-		return false;
-	s->interested = true;
-	return true;
-}
-
 static enum stanza_error
 roster_get(struct router *r, struct job *job, const struct xml *query)
 {
@@ -37,7 +22,8 @@ roster_get(struct router *r, struct job *job, const struct xml *query)
 
 	if (!login_is_there(s))
 		return 0;
-	if (!become_interested(r, job, s))
+	/* RFC 6121, 2.1.6: from now on it is pushed what changes. */
+	if (!login_want(r, job, WANTS_ROSTER, 0))
 		return IQ_WAITS;
 	roster_write(r, s->user, xml_attr(query, "ver"), &b);
 	reply_iq(r, job, &b, DELIVER_RESULT);

@@ -142,7 +142,7 @@ login_adopt(struct router *r, struct entry *e)
 
 	s->state = SESSION_BOUND;
 	login_attach(r, s, e);
-	s->interested = e->interested;
+	s->wants = e->wants;
 	login_set_presence(s, e->presence);
 }
 
@@ -156,6 +156,24 @@ login_set_presence(struct login *s, struct bytes *presence)
 	s->priority = 0;
 	if (presence != NULL)
 		s->priority = presence_priority(presence);
+}
+
+/* What a session wants to be told from now on, and what not any more. True
+ * once whoever leads knows; else the job waits for that. */
+bool
+login_want(struct router *r, struct job *job, uint8_t set, uint8_t unset)
+{
+	struct login *s = login_find(r, &job->f.sid);
+	uint8_t wants = (uint8_t)((s->entry->wants | set) & ~unset);
+
+	if (wants != s->entry->wants) {
+		directory_want(r->directory, &r->out, &s->sid, wants);
+		job->seq = mirror_event(r);
+	}
+	if (!job_wait_majority(r, job, job->seq))
+		return false;
+	s->wants = (uint8_t)((s->wants | set) & ~unset);
+	return true;
 }
 
 static void
@@ -264,7 +282,8 @@ login_shown(
 	}
 	s->shown = true;
 	s->told |= m->bound;
-	s->interested |= m->interested;
+	if (m->interested)
+		s->wants |= WANTS_ROSTER;
 }
 
 /* Rule 10: a kick is repeated after a relink. An account may have been deleted

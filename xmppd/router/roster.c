@@ -255,7 +255,8 @@ roster_push(struct router *r, struct job *job, struct user *u,
 
 	w.key = dkey_numbered(job, DKEY_PUSH, side);
 	TAILQ_FOREACH(w.target, &u->sessions, of_user) {
-		if (!login_is_there(w.target) || !w.target->interested)
+		if (!login_is_there(w.target) ||
+		    !(w.target->wants & WANTS_ROSTER))
 			continue;
 		buf_reset(&b);
 		push_write(&b, roster, w.target->full, contact);

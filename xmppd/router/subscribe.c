@@ -315,7 +315,7 @@ typedef bool (*login_test)(const struct login *s);
 static bool
 is_interested(const struct login *s)
 {
-	return login_is_there(s) && s->interested;
+	return login_is_there(s) && (s->wants & WANTS_ROSTER) != 0;
 }
 
 /* A stanza to those of a user's sessions that are to have it. */
