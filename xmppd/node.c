@@ -254,23 +254,6 @@ node_reload(struct node *n)
 }
 
 static void
-kick(struct node *n, const char *local, const char *domain)
-{
-	struct router *r = leader_router(n->lead);
-	char *bare;
-
-	if (r == NULL || n->domain == NULL)
-		return;
-	if (strchr(local, '@') != NULL) /* at a further domain */
-		bare = xstrdup(local);
-	else
-		xasprintf(&bare, "%s%s%s", local, domain, n->domain);
-	router_kick(r, bare, "not-authorized", "removed by the administrator",
-	    clock_ms());
-	free(bare);
-}
-
-static void
 store_applied_cb(void *arg, const struct store_event *ev)
 {
 	struct node *n = arg;
@@ -290,11 +273,7 @@ store_applied_cb(void *arg, const struct store_event *ev)
 		reconciler_wake(n->reconciler);
 		break;
 	case STORE_ACCOUNT_DEL:
-		kick(n, ev->name, "@");
-		break;
 	case STORE_COMPONENT_DEL:
-		kick(n, ev->name, ".");
-		break;
 	case STORE_ACCOUNT_ADD:
 	case STORE_ACCOUNT_PASSWD:
 	case STORE_COMPONENT_ADD:
@@ -305,6 +284,7 @@ store_applied_cb(void *arg, const struct store_event *ev)
 	case STORE_RAFT_ID_GONE:
 	case STORE_NEXT_RAFT_ID:
 	case STORE_ITEMS:
+	case STORE_FORMER_DEL:
 		break;
 	}
 }

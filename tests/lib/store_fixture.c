@@ -281,6 +281,9 @@ store_sample(size_t i, struct buf *b)
 	case STORE_COMPONENT_DEL:
 		store_cmd_component_del(b, "cb1");
 		break;
+	case STORE_FORMER_DEL:
+		store_cmd_former_del(b, text_name, 7);
+		break;
 	case STORE_EFFECT:
 		sample_effect(b);
 		break;

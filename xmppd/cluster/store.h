@@ -40,7 +40,8 @@ enum store_command {
 	    1, /* name, value: "domain", timers; value absent: unset */
 	STORE_ACCOUNT_ADD,    /* local, scram_keys; RES_EXISTS */
 	STORE_ACCOUNT_PASSWD, /* local, scram_keys; RES_NOT_FOUND */
-	STORE_ACCOUNT_DEL,    /* local; its roster and rows go with it */
+	STORE_ACCOUNT_DEL,    /* local; its roster and rows go with it, and its
+				 contacts' subscriptions */
 	STORE_COMPONENT_ADD,  /* name, secret, bool secret_given; RES_EXISTS;
 				 given and equal: RES_OK, id 1; given and
 				 different: RES_DIFFERS. Compared without case.
@@ -65,8 +66,10 @@ enum store_command {
 			       but this identity (their Raft ids are marked):
 			       `xmpp reset`; settings stay */
 	STORE_ITEMS,        /* ops on items that no frame asked for */
+	STORE_FORMER_DEL,   /* local, account id: all have been told that this
+			       deleted account's sessions have ended */
 };
-#define STORE_LAST STORE_ITEMS
+#define STORE_LAST STORE_FORMER_DEL
 
 /* A change of one roster item (RFC 6121, 2.1.2). */
 struct store_roster_item {
@@ -167,6 +170,7 @@ void store_cmd_account_add(
 void store_cmd_account_passwd(
     struct buf *b, const char *local, const struct scram_keys *keys);
 void store_cmd_account_del(struct buf *b, const char *local);
+void store_cmd_former_del(struct buf *b, const char *local, uint64_t id);
 void store_cmd_component_add(
     struct buf *b, const char *name, const char *secret, bool given);
 void store_cmd_component_del(struct buf *b, const char *name);
@@ -210,8 +214,8 @@ struct store_event {
 	bool again;             /* was applied earlier: result repeated */
 	int code;               /* RES_* */
 	uint64_t id;            /* EFFECT: of the first op that made a row
-				   or version; NEXT_RAFT_ID; ACCOUNT_ADD:
-				   the roster's version */
+				   or version; NEXT_RAFT_ID; ACCOUNT_ADD,
+				   ACCOUNT_DEL: the account's id */
 	const char *name;       /* setting, account, component; or NULL */
 	const struct store_effect *effect; /* EFFECT: with row ids and versions;
 					      ITEMS: only the ops; else NULL */
@@ -279,6 +283,12 @@ void store_install(struct store *s, const char *path,
 /* The caller frees what is returned; NULL if there is none. */
 char *store_setting(struct store *s, const char *name);
 bool store_account_exists(struct store *s, const char *account);
+/* Zeroes if there is no such account. */
+struct store_account {
+	uint64_t id;      /* another one if it is deleted and made anew */
+	uint64_t version; /* of its roster; the id or higher */
+};
+struct store_account store_account(struct store *s, const char *local);
 int store_account_keys(struct store *s, const char *local,
     struct scram_keys *keys); /* RES_NOT_FOUND */
 char *store_component_secret(struct store *s, const char *name);
@@ -304,7 +314,35 @@ struct store_roster {
 };
 
 void store_roster(struct store *s, const char *local, struct store_roster *out);
+/* Contacts that were taken out of it since this version, with the version of
+ * that; only the newest 4096 of all rosters are known. */
+void store_removed(struct store *s, const char *local, uint64_t after,
+    struct store_roster *out);
+/* The contacts that a deleted account shared presence with, or was about to:
+ * contact, to, from, ask, pending_in. */
+void store_former(
+    struct store *s, const char *local, uint64_t id, struct store_roster *out);
 void store_roster_clear(struct store_roster *r);
+
+/* A deleted account of which something is still to be told. */
+struct store_gone {
+	char *local;
+	uint64_t id;
+};
+/* At most `max`; returns how many. The caller frees each local. */
+size_t store_gone(struct store *s, struct store_gone *out, size_t max);
+
+/* Items of contacts at a domain that isn't served, by user and contact; to,
+ * from and ask only. */
+struct store_contact {
+	char *local;
+	struct store_roster_item item;
+};
+/* The next ones after that of `last` (NULL: from the beginning), at most `max`;
+ * returns how many. The caller clears each. */
+size_t store_contacts_at(struct store *s, const char *host,
+    const struct store_contact *last, struct store_contact *out, size_t max);
+void store_contact_clear(struct store_contact *c);
 
 struct store_row {
 	uint64_t id;
@@ -313,7 +351,8 @@ struct store_row {
 };
 
 /* Stored messages of a user with id > after, oldest first, at most `max`;
- * returns how many. The caller clears each stanza. */
+ * returns how many. The caller clears each stanza. "@domain" stands for a
+ * component: what it has to be told, without a time. */
 size_t store_rows(struct store *s, const char *local, uint64_t after,
     struct store_row *out, size_t max);
 

@@ -33,53 +33,6 @@ apply_setting(struct db *db, struct store_applied *a)
 	return RES_OK;
 }
 
-static bool
-account_exists(struct db *db, const char *local)
-{
-	struct db_query *q =
-	    db_query(db, "SELECT 1 FROM account WHERE local = ?");
-
-	db_bind_text(q, local);
-	return db_exists(q);
-}
-
-static int
-apply_account_add(struct db *db, struct store_applied *a)
-{
-	struct buf keys = { 0 };
-	struct db_query *q;
-
-	if (account_exists(db, a->data.name))
-		return RES_EXISTS;
-	scram_keys_encode(&keys, &a->data.keys);
-	/* A roster version is never reused, so that a client's copy of a
-	 * former account's roster isn't taken for this one's. */
-	a->event.id = store_count_up(db, COUNTER_VERSION);
-	q = db_query(db, "INSERT INTO account VALUES (?, ?, ?)");
-	db_bind_text(q, a->data.name);
-	db_bind_blob(q, keys.data, keys.len);
-	db_bind_uint(q, a->event.id);
-	db_run(q);
-	buf_wipe(&keys);
-	return RES_OK;
-}
-
-static int
-apply_account_passwd(struct db *db, struct store_applied *a)
-{
-	struct buf keys = { 0 };
-	struct db_query *q =
-	    db_query(db, "UPDATE account SET keys = ? WHERE local = ?");
-	size_t changed;
-
-	scram_keys_encode(&keys, &a->data.keys);
-	db_bind_blob(q, keys.data, keys.len);
-	db_bind_text(q, a->data.name);
-	changed = db_run(q);
-	buf_wipe(&keys);
-	return changed == 0 ? RES_NOT_FOUND : RES_OK;
-}
-
 static size_t
 delete_by(struct db *db, const char *sql, const char *name)
 {
@@ -87,21 +40,6 @@ delete_by(struct db *db, const char *sql, const char *name)
 
 	db_bind_text(q, name);
 	return db_run(q);
-}
-
-static int
-apply_account_del(struct db *db, struct store_applied *a)
-{
-	const char *local = a->data.name;
-
-	if (delete_by(db, "DELETE FROM account WHERE local = ?", local) == 0)
-		return RES_NOT_FOUND;
-	delete_by(db, "DELETE FROM roster WHERE local = ?", local);
-	delete_by(db, "DELETE FROM message WHERE local = ?", local);
-	delete_by(db, "DELETE FROM item WHERE local = ?", local);
-	delete_by(db, "DELETE FROM item_use WHERE local = ?", local);
-	store_apply_role_del(db, local);
-	return RES_OK;
 }
 
 /* A secret that was typed may be known already; a generated one is new. */
@@ -141,13 +79,19 @@ apply_component_add(struct db *db, struct store_applied *a)
 	return RES_OK;
 }
 
+/* What it was still to be told goes with it. */
 static int
 apply_component_del(struct db *db, struct store_applied *a)
 {
-	if (delete_by(
-		db, "DELETE FROM component WHERE name = ?", a->data.name) == 0)
-		return RES_NOT_FOUND;
-	return RES_OK;
+	char *box = store_box_of_name(db, a->data.name);
+	size_t count;
+
+	count =
+	    delete_by(db, "DELETE FROM component WHERE name = ?", a->data.name);
+	if (count > 0 && box != NULL)
+		delete_by(db, "DELETE FROM message WHERE local = ?", box);
+	free(box);
+	return count > 0 ? RES_OK : RES_NOT_FOUND;
 }
 
 static int
@@ -169,18 +113,19 @@ static int
 apply_clear(struct db *db, struct store_applied *a)
 {
 	db_exec(db,
-	    "DELETE FROM account; DELETE FROM roster;"
-	    "DELETE FROM message; DELETE FROM component;"
-	    "DELETE FROM item; DELETE FROM item_use");
+	    "DELETE FROM account; DELETE FROM roster; DELETE FROM removed;"
+	    "DELETE FROM former; DELETE FROM message;"
+	    "DELETE FROM component; DELETE FROM item;"
+	    "DELETE FROM item_use");
 	store_apply_members_but(db, a->data.member.identity);
 	return RES_OK;
 }
 
 static const store_apply_fn commands[] = {
 	[STORE_SETTING] = apply_setting,
-	[STORE_ACCOUNT_ADD] = apply_account_add,
-	[STORE_ACCOUNT_PASSWD] = apply_account_passwd,
-	[STORE_ACCOUNT_DEL] = apply_account_del,
+	[STORE_ACCOUNT_ADD] = store_apply_account_add,
+	[STORE_ACCOUNT_PASSWD] = store_apply_account_passwd,
+	[STORE_ACCOUNT_DEL] = store_apply_account_del,
 	[STORE_COMPONENT_ADD] = apply_component_add,
 	[STORE_COMPONENT_DEL] = apply_component_del,
 	[STORE_EFFECT] = store_apply_effect,
@@ -195,6 +140,7 @@ static const store_apply_fn commands[] = {
 	[STORE_NEXT_RAFT_ID] = store_apply_next_raft_id,
 	[STORE_CLEAR] = apply_clear,
 	[STORE_ITEMS] = store_apply_items,
+	[STORE_FORMER_DEL] = store_apply_former_del,
 };
 
 /* Whether this very command was applied before: its result, once more. */

@@ -57,6 +57,24 @@ enum store_counter {
 };
 uint64_t store_count_up(struct db *db, enum store_counter which);
 
+/* store_account.c */
+int store_apply_account_add(struct db *db, struct store_applied *a);
+int store_apply_account_passwd(struct db *db, struct store_applied *a);
+int store_apply_account_del(struct db *db, struct store_applied *a);
+int store_apply_former_del(struct db *db, struct store_applied *a);
+bool store_has_account(struct db *db, const char *local);
+/* Changes the account's roster version; 0 if there is no such account. */
+uint64_t store_next_version(struct db *db, const char *local);
+/* The name of the account that an address would have; NULL for one of a domain
+ * that is not served. The caller frees. */
+char *store_account_of(struct db *db, const char *jid);
+/* The name that a component's stored messages are kept under; NULL for an
+ * address that isn't a component's. The caller frees. */
+char *store_box_of(struct db *db, const char *jid);
+char *store_box_of_name(struct db *db, const char *name);
+uint64_t store_add_row(
+    struct db *db, const char *local, int64_t time, const struct buf *stanza);
+
 /* store_effect.c */
 int store_apply_effect(struct db *db, struct store_applied *a);
 int store_apply_items(struct db *db, struct store_applied *a);

@@ -17,7 +17,8 @@ struct store_command_data {
 	struct store_effect effect;
 	struct origin origin;
 	uint64_t low;
-	uint64_t *rows; /* ROWS_DEL */
+	uint64_t account; /* FORMER_DEL: its id */
+	uint64_t *rows;   /* ROWS_DEL */
 	size_t row_count;
 	struct store_member member; /* BOOT, DEL, CLEAR: identity, boot only */
 	uint32_t raft_id;

@@ -250,6 +250,13 @@ decode_prune(struct cursor *c, struct store_command_data *d)
 }
 
 static void
+decode_former(struct cursor *c, struct store_command_data *d)
+{
+	d->name = decode_name(c);
+	d->account = decode_count(c);
+}
+
+static void
 decode_origin(struct cursor *c, struct store_command_data *d)
 {
 	d->origin = origin_decode(c);
@@ -318,6 +325,7 @@ static void (*const decoders[])(
 	[STORE_NEXT_RAFT_ID] = decode_nothing,
 	[STORE_CLEAR] = decode_identity,
 	[STORE_ITEMS] = decode_items,
+	[STORE_FORMER_DEL] = decode_former,
 };
 
 int

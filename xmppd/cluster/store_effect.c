@@ -6,6 +6,7 @@
 #include "xmppd/cluster/store_apply.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xmalloc.h"
 #include "xmppd/cluster/db.h"
@@ -30,43 +31,91 @@ forget_below(struct db *db, const struct origin *origin, uint64_t low)
 	db_run(q);
 }
 
-/* Changes the account's roster version; 0 if there is no such account. */
-static uint64_t
-next_version(struct db *db, const char *local)
+/* ---- rosters ----------------------------------------------------------- */
+
+/* The newest so many are kept of items that went out of rosters: pushes follow
+ * at once, or soon after a change of leader. */
+#define REMOVED_MAX 4096
+
+static bool
+was_visible(struct db *db, const struct store_op *op)
 {
-	uint64_t version = store_count_up(db, COUNTER_VERSION);
-	struct db_query *q =
-	    db_query(db, "UPDATE account SET version = ? WHERE local = ?");
+	struct db_query *q = db_query(
+	    db, "SELECT visible FROM roster WHERE local = ? AND contact = ?");
 
-	db_bind_uint(q, version);
-	db_bind_text(q, local);
-	return db_run(q) == 0 ? 0 : version;
-}
-
-static uint64_t
-apply_store(struct db *db, const struct store_op *op)
-{
-	uint64_t id = store_count_up(db, COUNTER_ROW);
-	struct db_query *q =
-	    db_query(db, "INSERT INTO message VALUES (?, ?, ?, ?)");
-
-	db_bind_uint(q, id);
 	db_bind_text(q, op->user);
-	db_bind_int(q, op->time);
-	db_bind_blob(q, op->stanza.data, op->stanza.len);
+	db_bind_text(q, op->item.contact);
+	return db_only_int(q) != 0;
+}
+
+/* Notes that the item went out of the roster, or is in it (again). */
+static void
+note_removed(
+    struct db *db, const struct store_op *op, uint64_t version, bool removed)
+{
+	struct db_query *q;
+
+	q = removed
+	    ? db_query(db, "INSERT OR REPLACE INTO removed VALUES (?, ?, ?)")
+	    : db_query(
+		  db, "DELETE FROM removed WHERE local = ? AND contact = ?");
+	db_bind_text(q, op->user);
+	db_bind_text(q, op->item.contact);
+	if (removed)
+		db_bind_uint(q, version);
 	db_run(q);
-	return id;
+	if (!removed || version <= REMOVED_MAX)
+		return;
+	q = db_query(db, "DELETE FROM removed WHERE version <= ?");
+	db_bind_uint(q, version - REMOVED_MAX);
+	db_run(q);
+}
+
+/*
+ * An account that isn't there shares no presence: it may have been deleted
+ * after this change was made up.
+ */
+static void
+part_from_nobody(struct db *db, struct store_roster_item *item)
+{
+	char *local = NULL;
+
+	if (item->to || item->from || item->pending_in)
+		local = store_account_of(db, item->contact);
+	if (local != NULL && !store_has_account(db, local))
+		item->to = item->from = item->pending_in = 0;
+	free(local);
+}
+
+/* The domain of a contact that isn't an account's; NULL for one that is. */
+static const char *
+foreign_host(struct db *db, const char *contact)
+{
+	const char *at = strchr(contact, '@');
+	char *local = store_account_of(db, contact);
+	bool ours = local != NULL;
+
+	free(local);
+	if (ours)
+		return NULL;
+	return at == NULL ? contact : at + 1;
 }
 
 static uint64_t
-apply_roster(struct db *db, const struct store_op *op)
+apply_roster(struct db *db, struct store_op *op)
 {
-	const struct store_roster_item *item = &op->item;
-	uint64_t version = next_version(db, op->user);
-	struct db_query *q = db_query(db,
-	    "INSERT OR REPLACE INTO roster"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	struct store_roster_item *item = &op->item;
+	uint64_t version = store_next_version(db, op->user);
+	struct db_query *q;
 
+	part_from_nobody(db, item);
+	if (item->visible)
+		note_removed(db, op, version, false);
+	else if (was_visible(db, op))
+		note_removed(db, op, version, true);
+	q = db_query(db,
+	    "INSERT OR REPLACE INTO roster"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	db_bind_text(q, op->user);
 	db_bind_text(q, item->contact);
 	db_bind_text(q, item->name);
@@ -79,6 +128,7 @@ apply_roster(struct db *db, const struct store_op *op)
 	db_bind_int(q, item->visible);
 	db_bind_uint(q, version);
 	db_bind_text(q, item->request);
+	db_bind_text(q, foreign_host(db, item->contact));
 	db_run(q);
 	return version;
 }
@@ -87,33 +137,37 @@ apply_roster(struct db *db, const struct store_op *op)
 static uint64_t
 apply_roster_del(struct db *db, const struct store_op *op)
 {
+	bool visible = was_visible(db, op);
 	struct db_query *q =
 	    db_query(db, "DELETE FROM roster WHERE local = ? AND contact = ?");
+	uint64_t version;
 
 	db_bind_text(q, op->user);
 	db_bind_text(q, op->item.contact);
-	return db_run(q) == 0 ? 0 : next_version(db, op->user);
+	if (db_run(q) == 0)
+		return 0;
+	version = store_next_version(db, op->user);
+	if (visible)
+		note_removed(db, op, version, true);
+	return version;
 }
 
 static bool
 op_account_exists(struct db *db, const struct store_op *op)
 {
-	struct db_query *q;
-
-	if (*op->user == '\0')
-		return true; /* the server's own item */
-	q = db_query(db, "SELECT 1 FROM account WHERE local = ?");
-	db_bind_text(q, op->user);
-	return db_exists(q);
+	/* "": the server's own item */
+	return *op->user == '\0' || store_has_account(db, op->user);
 }
+
+/* ---- effects ----------------------------------------------------------- */
 
 /* *made: a row's id, a roster version, or an item's number. */
 static int
-apply_op(struct db *db, const struct store_op *op, uint64_t *made)
+apply_op(struct db *db, struct store_op *op, uint64_t *made)
 {
 	switch ((enum effect_op)op->op) {
 	case EFFECT_STORE:
-		*made = apply_store(db, op);
+		*made = store_add_row(db, op->user, op->time, &op->stanza);
 		break;
 	case EFFECT_ROSTER:
 		*made = apply_roster(db, op);
@@ -229,7 +283,7 @@ apply_ops(struct db *db, struct store_applied *a)
 	int code = RES_OK, rc;
 
 	for (size_t i = 0; i < a->data.effect.count; i++) {
-		const struct store_op *op = &a->data.effect.ops[i];
+		struct store_op *op = &a->data.effect.ops[i];
 		uint64_t made = 0;
 
 		if (op->op == EFFECT_DONE)

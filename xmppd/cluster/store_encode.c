@@ -47,6 +47,14 @@ store_cmd_account_del(struct buf *b, const char *local)
 }
 
 void
+store_cmd_former_del(struct buf *b, const char *local, uint64_t id)
+{
+	buf_add_u8(b, STORE_FORMER_DEL);
+	buf_add_text(b, local);
+	buf_add_u64(b, id);
+}
+
+void
 store_cmd_component_add(
     struct buf *b, const char *name, const char *secret, bool given)
 {

@@ -89,6 +89,11 @@ void store_report_add(struct store *s, struct store_report *r); /* takes */
 /* To the main loop, once; from now on nothing is applied. */
 void store_fail(struct store *s, const char *why);
 
+/* store_read.c: a query on the reader; after each, a disk that cannot be read
+ * ends the node. */
+struct db_query *store_read_query(struct store *s, const char *sql);
+void store_read_done(struct store *s);
+
 /* store_copy.c, on the store's thread. */
 bool store_copy_is_due(const struct store *s);
 void store_copy_step(struct store *s); /* a bounded part of the first copy */

@@ -11,15 +11,15 @@
 #include "xmppd/cluster/db.h"
 #include "xmppd/cluster/store_impl.h"
 
-static struct db_query *
-read_query(struct store *s, const char *sql)
+struct db_query *
+store_read_query(struct store *s, const char *sql)
 {
 	return db_query(s->reader, sql);
 }
 
 /* After each read: a disk that cannot be read ends the node. */
-static void
-read_done(struct store *s)
+void
+store_read_done(struct store *s)
 {
 	if (db_failed(s->reader))
 		store_fail(s, db_why(s->reader));
@@ -28,23 +28,23 @@ read_done(struct store *s)
 static char *
 read_text(struct store *s, const char *sql, const char *key)
 {
-	struct db_query *q = read_query(s, sql);
+	struct db_query *q = store_read_query(s, sql);
 	char *value = NULL;
 
 	db_bind_text(q, key);
 	if (db_row(q))
 		value = db_dup_text(q, 0);
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return value;
 }
 
 static size_t
 read_count(struct store *s, const char *sql)
 {
-	size_t count = (size_t)db_only_int(read_query(s, sql));
+	size_t count = (size_t)db_only_int(store_read_query(s, sql));
 
-	read_done(s);
+	store_read_done(s);
 	return count;
 }
 
@@ -65,20 +65,37 @@ bool
 store_account_exists(struct store *s, const char *local)
 {
 	struct db_query *q =
-	    read_query(s, "SELECT 1 FROM account WHERE local = ?");
+	    store_read_query(s, "SELECT 1 FROM account WHERE local = ?");
 	bool there;
 
 	db_bind_text(q, local);
 	there = db_exists(q);
-	read_done(s);
+	store_read_done(s);
 	return there;
+}
+
+struct store_account
+store_account(struct store *s, const char *local)
+{
+	struct db_query *q = store_read_query(
+	    s, "SELECT id, version FROM account WHERE local = ?");
+	struct store_account account = { 0 };
+
+	db_bind_text(q, local);
+	if (db_row(q)) {
+		account.id = db_uint(q, 0);
+		account.version = db_uint(q, 1);
+	}
+	db_end(q);
+	store_read_done(s);
+	return account;
 }
 
 int
 store_account_keys(struct store *s, const char *local, struct scram_keys *keys)
 {
 	struct db_query *q =
-	    read_query(s, "SELECT keys FROM account WHERE local = ?");
+	    store_read_query(s, "SELECT keys FROM account WHERE local = ?");
 	struct cursor c;
 	const void *blob;
 	size_t len;
@@ -91,7 +108,7 @@ store_account_keys(struct store *s, const char *local, struct scram_keys *keys)
 		rc = scram_keys_decode(&c, keys);
 	}
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return rc;
 }
 
@@ -112,7 +129,7 @@ each_pair_of(struct store *s, struct db_query *q, store_name_fn fn, void *arg)
 		pair.value = db_dup_text(q, 1);
 		buf_add(&pairs, &pair, sizeof(pair));
 	}
-	read_done(s);
+	store_read_done(s);
 	cursor_init(&c, pairs.data, pairs.len);
 	while (cursor_left(&c) != 0) {
 		memcpy(&pair, cursor_bytes(&c, sizeof(pair)), sizeof(pair));
@@ -126,14 +143,14 @@ each_pair_of(struct store *s, struct db_query *q, store_name_fn fn, void *arg)
 static void
 each_pair(struct store *s, const char *sql, store_name_fn fn, void *arg)
 {
-	each_pair_of(s, read_query(s, sql), fn, arg);
+	each_pair_of(s, store_read_query(s, sql), fn, arg);
 }
 
 void
 store_settings(struct store *s, const char *prefix, store_name_fn fn, void *arg)
 {
 	/* "domain/" to "domain0": "0" comes after "/". */
-	struct db_query *q = read_query(s,
+	struct db_query *q = store_read_query(s,
 	    "SELECT name, value FROM setting"
 	    " WHERE name > ?1 AND name < rtrim(?1, '/') || '0' ORDER BY name");
 
@@ -163,19 +180,20 @@ store_account_count(struct store *s)
 size_t
 store_row_count(struct store *s)
 {
-	return read_count(s, "SELECT count(*) FROM message");
+	return read_count(
+	    s, "SELECT count(*) FROM message WHERE local NOT LIKE '@%'");
 }
 
 size_t
 store_user_row_count(struct store *s, const char *local)
 {
 	struct db_query *q =
-	    read_query(s, "SELECT count(*) FROM message WHERE local = ?");
+	    store_read_query(s, "SELECT count(*) FROM message WHERE local = ?");
 	size_t count;
 
 	db_bind_text(q, local);
 	count = (size_t)db_only_int(q);
-	read_done(s);
+	store_read_done(s);
 	return count;
 }
 
@@ -185,61 +203,11 @@ store_row_users(struct store *s, store_name_fn fn, void *arg)
 	each_pair(s, "SELECT DISTINCT local, NULL FROM message", fn, arg);
 }
 
-static void
-read_item(struct db_query *q, struct store_roster_item *item)
-{
-	item->contact = db_dup_text(q, 0);
-	item->name = db_dup_text(q, 1);
-	item->groups = db_dup_text(q, 2);
-	item->to = (uint8_t)db_int(q, 3);
-	item->from = (uint8_t)db_int(q, 4);
-	item->ask = (uint8_t)db_int(q, 5);
-	item->pending_in = (uint8_t)db_int(q, 6);
-	item->approved = (uint8_t)db_int(q, 7);
-	item->visible = (uint8_t)db_int(q, 8);
-	item->version = db_uint(q, 9);
-	item->request = db_dup_text(q, 10);
-}
-
-void
-store_roster(struct store *s, const char *local, struct store_roster *out)
-{
-	struct db_query *q = read_query(s,
-	    "SELECT contact, name, groups, to_, from_, ask, pending_in,"
-	    " approved, visible, version, request FROM roster"
-	    " WHERE local = ? ORDER BY contact");
-	size_t size = 0;
-
-	*out = (struct store_roster){ 0 };
-	db_bind_text(q, local);
-	while (db_row(q)) {
-		if (out->count == size) {
-			size = size == 0 ? 16 : size * 2;
-			out->items =
-			    xrealloc(out->items, size * sizeof(*out->items));
-		}
-		read_item(q, &out->items[out->count++]);
-	}
-	q = read_query(s, "SELECT version FROM account WHERE local = ?");
-	db_bind_text(q, local);
-	out->version = (uint64_t)db_only_int(q);
-	read_done(s);
-}
-
-void
-store_roster_clear(struct store_roster *r)
-{
-	for (size_t i = 0; i < r->count; i++)
-		store_roster_item_clear(&r->items[i]);
-	free(r->items);
-	*r = (struct store_roster){ 0 };
-}
-
 size_t
 store_rows(struct store *s, const char *local, uint64_t after,
     struct store_row *out, size_t max)
 {
-	struct db_query *q = read_query(s,
+	struct db_query *q = store_read_query(s,
 	    "SELECT id, time, stanza FROM message"
 	    " WHERE local = ? AND id > ? ORDER BY id LIMIT ?");
 	const void *stanza;
@@ -258,7 +226,7 @@ store_rows(struct store *s, const char *local, uint64_t after,
 		buf_add(&row->stanza, stanza, len);
 	}
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return count;
 }
 
@@ -267,7 +235,7 @@ static struct db_query *
 effect_query(
     struct store *s, const char *sql, const struct origin *origin, uint64_t num)
 {
-	struct db_query *q = read_query(s, sql);
+	struct db_query *q = store_read_query(s, sql);
 
 	db_bind_int(q, origin->node);
 	db_bind_int(q, origin->edge);
@@ -302,7 +270,7 @@ store_effect_note(
 	if (done)
 		*note = effect_note(q);
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return done;
 }
 
@@ -326,7 +294,7 @@ store_effect_code(
 		*code = (int32_t)cursor_u32(&c);
 	}
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return done;
 }
 
@@ -343,7 +311,7 @@ store_effect_later(
 	while (!later && db_row(q))
 		later = effect_note(q) == note;
 	db_end(q);
-	read_done(s);
+	store_read_done(s);
 	return later;
 }
 
@@ -360,7 +328,7 @@ static size_t
 read_array(struct store *s, const char *sql, size_t size,
     void (*read)(struct db_query *, void *), void **out)
 {
-	struct db_query *q = read_query(s, sql);
+	struct db_query *q = store_read_query(s, sql);
 	struct buf rows = { 0 };
 	void *row = xcalloc(1, size);
 
@@ -371,7 +339,7 @@ read_array(struct store *s, const char *sql, size_t size,
 	}
 	crypto_wipe(row, size);
 	free(row);
-	read_done(s);
+	store_read_done(s);
 	*out = rows.data;
 	return rows.len / size;
 }
@@ -471,6 +439,8 @@ static const char *const digested[] = {
 	"SELECT * FROM setting ORDER BY name",
 	"SELECT * FROM account ORDER BY local",
 	"SELECT * FROM roster ORDER BY local, contact",
+	"SELECT * FROM removed ORDER BY local, contact",
+	"SELECT * FROM former ORDER BY local, account, contact",
 	"SELECT * FROM component ORDER BY place",
 	"SELECT * FROM message ORDER BY id",
 	"SELECT * FROM item ORDER BY local, space, node, id",
@@ -514,12 +484,12 @@ store_digest(struct store *s, uint8_t out[32])
 	db_exec(s->reader, "BEGIN");
 	for (size_t i = 0; i < sizeof(digested) / sizeof(digested[0]); i++) {
 		crypto_digest_add(d, digested[i], strlen(digested[i]));
-		q = read_query(s, digested[i]);
+		q = store_read_query(s, digested[i]);
 		while (db_row(q))
 			for (int c = 0; c < db_columns(q); c++)
 				digest_value(d, q, c);
 	}
 	db_exec(s->reader, "COMMIT");
 	crypto_digest_end(d, out);
-	read_done(s);
+	store_read_done(s);
 }

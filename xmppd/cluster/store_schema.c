@@ -54,6 +54,27 @@ static const char *const schema[] = {
 	"CREATE UNIQUE INDEX item_seq ON item (local, space, node, seq);"
 	"CREATE TABLE item_use (local TEXT PRIMARY KEY, bytes INTEGER NOT NULL)"
 	" WITHOUT ROWID;",
+
+	/* id: with its name what an account is known by, also later on. */
+	"ALTER TABLE account ADD COLUMN id INTEGER NOT NULL DEFAULT 1;"
+	/* host: of a contact that is not of a domain that is served here. */
+	"ALTER TABLE roster ADD COLUMN host TEXT;"
+	"UPDATE roster SET host = substr(contact, instr(contact, '@') + 1)"
+	" WHERE substr(contact, instr(contact, '@') + 1) NOT IN"
+	" (SELECT value FROM setting WHERE name = 'domain' UNION"
+	" SELECT substr(name, 8) FROM setting WHERE name LIKE 'domain/%');"
+	"CREATE INDEX roster_host ON roster (host, local, contact)"
+	" WHERE host IS NOT NULL;"
+	/* Items that went out of a roster, as far as pushes may be due. */
+	"CREATE TABLE removed (local TEXT, contact TEXT,"
+	" version INTEGER NOT NULL, PRIMARY KEY (local, contact))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX removed_version ON removed (version);"
+	/* Whom a deleted account shared presence with, while that is due. */
+	"CREATE TABLE former (local TEXT, account INTEGER, contact TEXT,"
+	" to_ INTEGER NOT NULL, from_ INTEGER NOT NULL, ask INTEGER NOT NULL,"
+	" pending_in INTEGER NOT NULL,"
+	" PRIMARY KEY (local, account, contact)) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
