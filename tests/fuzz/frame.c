@@ -36,7 +36,8 @@ seed_up(size_t what, struct buf *b)
 		.bound = true,
 		.full = text_of("alice@example.com/phone"),
 		.presence = text_of("<presence/>"),
-		.account = text_of("5") };
+		.roster = 12,
+		.account = 5 };
 	struct up_report report = { id, sid, DELIVER_MESSAGE, 7 };
 	struct up_frame frame = { .num = 9,
 		.low = 3,

@@ -238,6 +238,7 @@ bind_answer(struct pump *p, const struct up_frame *frame)
 	d.id.key.num = frame->num;
 	d.id.sid = frame->sid;
 	d.kind = DELIVER_BOUND;
+	d.value = 5; /* the account's id */
 	d.payload = frame->to;
 	pump_deliver(p, &d);
 }

@@ -1218,6 +1218,7 @@ struct world *
 world_new(unsigned nodes)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
+	struct buf domain = { 0 };
 	unsigned voters = 0;
 
 	w->count = nodes;
@@ -1228,6 +1229,8 @@ world_new(unsigned nodes)
 	TAILQ_INIT(&w->clients);
 	w->log = queue_new();
 	store_start(w);
+	store_cmd_setting(&domain, "domain", WORLD_DOMAIN);
+	world_command(w, &domain);
 	xml_start(w);
 	for (unsigned i = 0; i < nodes; i++)
 		node_init(w, i);

@@ -348,7 +348,7 @@ announces_what_a_new_leader_must_know(void **state)
 	pump_link_up(p, 2);
 	s = &pump_seen(p, UP_SESSION, 0)->m.session;
 	assert_true(text_is(s->full, "ann@example.org/x"));
-	assert_true(text_is(s->account, "77"));
+	assert_int_equal(s->account, 5);
 	assert_true(s->bound);
 	assert_true(text_is(s->presence,
 	    "<presence from='ann@example.org/x'><show>away</show>"

@@ -72,10 +72,12 @@ up_session_seen(struct fixture *f, struct cursor *c)
 	struct up_session m;
 
 	assert_int_equal(up_session_decode(c, &m), RES_OK);
-	UP(f, "session:%s:%.*s%s%s%s", name_of(f, &m.sid), (int)m.full.len,
+	UP(f, "session:%s:%.*s%s%s", name_of(f, &m.sid), (int)m.full.len,
 	    m.full.data, m.bound ? ":bound" : "",
-	    m.interested ? ":interested" : "",
 	    m.presence.data != NULL ? ":presence" : "");
+	if (m.account != 0 || m.roster != 0)
+		UP(f, "account%llu:roster%llu", (unsigned long long)m.account,
+		    (unsigned long long)m.roster);
 }
 
 static void
@@ -371,7 +373,7 @@ announces_what_ended_sessions_accepted(void **state)
 }
 
 static void
-announces_presence_and_interest(void **state)
+announces_presence(void **state)
 {
 	struct fixture *f = *state;
 
@@ -379,10 +381,51 @@ announces_presence_and_interest(void **state)
 	bound(f, &f->a, "ann@x/1");
 	f->a.presence = xstrdup("<presence/>");
 	f->a.presence_len = strlen(f->a.presence);
-	deliver(f, 1, 3, &f->a.sid, DELIVER_RESULT, "roster");
 	link_up(f, 2);
-	assert_non_null(
-	    strstr(f->up, "session:a:ann@x/1:bound:interested:presence"));
+	assert_non_null(strstr(f->up, "session:a:ann@x/1:bound:presence"));
+}
+
+static void
+deliver_noted(struct fixture *f, uint32_t kind, uint8_t how, uint64_t value)
+{
+	struct down_deliver d;
+	struct buf msg = { 0 };
+
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = kind;
+	d.id.key.version = kind == DKEY_PUSH ? value : 0;
+	d.id.key.num = kind == DKEY_PUSH ? 0 : value;
+	d.id.sid = f->a.sid;
+	d.value = kind == DKEY_PUSH ? 0 : value;
+	d.kind = how;
+	d.payload = text_of("x");
+	down_deliver_encode(&msg, f->term, &d);
+	assert_int_equal(down(f, &msg), RES_OK);
+}
+
+/* Nothing else has to be remembered of pushes. */
+static void
+announces_what_a_session_knows_of_its_roster(void **state)
+{
+	struct fixture *f = *state;
+
+	link_up(f, 1);
+	begin(f, &f->a, "ann@x/1");
+	deliver_noted(f, DKEY_FRAME, DELIVER_BOUND, 5);
+	deliver_noted(f, DKEY_FRAME, DELIVER_RESULT, 8);
+	link_up(f, 2);
+	assert_non_null(strstr(f->up, ":bound account5:roster8"));
+	f->up[0] = f->events[0] = '\0';
+	deliver_noted(f, DKEY_PUSH, DELIVER_STANZA, 8);
+	assert_string_equal(f->events, ""); /* it was in the roster */
+	deliver_noted(f, DKEY_PUSH, DELIVER_STANZA, 9);
+	assert_string_not_equal(f->events, "");
+	f->events[0] = '\0';
+	deliver_noted(f, DKEY_PUSH, DELIVER_STANZA, 9);
+	assert_string_equal(f->events, "");
+	assert_string_equal(f->up, "accepted:0 accepted:0 accepted:0");
+	link_up(f, 3);
+	assert_non_null(strstr(f->up, ":bound account5:roster9"));
 }
 
 static void
@@ -865,7 +908,8 @@ main(void)
 		T(announces_nothing_but_itself_at_first),
 		T(announces_first_then_sends_again),
 		T(announces_what_ended_sessions_accepted),
-		T(announces_presence_and_interest),
+		T(announces_presence),
+		T(announces_what_a_session_knows_of_its_roster),
 		T(pings_ten_times_a_second),
 		T(takes_a_delivery_once),
 		T(refuses_what_is_for_no_session_here),

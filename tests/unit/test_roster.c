@@ -476,7 +476,7 @@ crossing_requests_both_count(void **state)
 /* ---- components -------------------------------------------------------- */
 
 static void
-component_is_asked_again_at_login(void **state)
+component_is_asked_again_at_each_login(void **state)
 {
 	struct world *w = *state;
 	struct client *ann = world_join(w, 0, ANN "/a", "<presence/>"), *cb;
@@ -484,6 +484,7 @@ component_is_asked_again_at_login(void **state)
 	client_say(ann, "<presence to='" ROOM "' type='subscribe'/>");
 	world_run(w);
 	cb = world_join(w, 0, CB, NULL);
+	expect(cb, "<presence type='subscribe' from='" ANN "' to='" ROOM "'/>");
 	expect_nothing(cb);
 	client_say(ann, "<presence type='unavailable'/>");
 	client_say(ann, "<presence/>");
@@ -760,9 +761,16 @@ deleted_account_ends_its_sessions(void **state)
 	world_run(w);
 	assert_string_equal(
 	    ann->kicked, "not-authorized: the account was deleted");
+	expect(
+	    bob, "<presence type='unsubscribe' from='" ANN "' to='" BOB "'/>");
+	expect(
+	    bob, "<presence type='unsubscribed' from='" ANN "' to='" BOB "'/>");
+	expect_push(bob, "<item jid='" ANN "' subscription='none'>");
 	expect(bob,
 	    "<presence to='" BOB "' from='" ANN "/a' "
 	    "type='unavailable'/>");
+	expect_nothing(bob);
+	assert_string_equal(state_get(w, "bob", ANN), "None");
 }
 
 static void
@@ -806,7 +814,7 @@ main(void)
 		T(approval_in_advance_answers_the_request),
 		T(subscriptions_of_nobody_are_ignored),
 		T(crossing_requests_both_count),
-		T(component_is_asked_again_at_login),
+		T(component_is_asked_again_at_each_login),
 		T(component_that_subscribes_is_shown_presence),
 		T(roster_is_got_as_it_was_set),
 		T(set_keeps_the_subscription),

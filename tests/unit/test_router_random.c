@@ -982,8 +982,7 @@ stored_item(struct run *r, unsigned user, const char *contact, char out[256])
 	store_roster_clear(&roster);
 }
 
-/* Who has asked for the roster knows it as it is; unless one who changed it was
- * on a node that failed before all were told. */
+/* Who has asked for the roster knows it as it is. */
 static void
 check_roster(struct run *r, const struct client *c)
 {
@@ -992,9 +991,7 @@ check_roster(struct run *r, const struct client *c)
 		"n0@" WORLD_DOMAIN, "n1@" WORLD_DOMAIN };
 	char known[256], stored[256];
 
-	if (c->node == NULL || notes_of(c)->user == COMPONENT ||
-	    r->w->lost_directory || is_touched(r, notes_of(c)->user) ||
-	    (notes_of(c)->user >= 2 && is_touched(r, 5 - notes_of(c)->user)))
+	if (c->node == NULL || notes_of(c)->user == COMPONENT)
 		return;
 	for (size_t i = 0; i < 6; i++) {
 		stored_item(r, notes_of(c)->user, contacts[i], stored);

@@ -117,16 +117,49 @@ foreign_newer_and_damaged_files_are_refused(void **state)
 	assert_refused(f, f->dir, "the file is damaged");
 }
 
+/* An account with a contact of its own domain and one of another. */
+static void
+run_some(struct store_fixture *f)
+{
+	static const char *const contacts[] = { "bob@example.org",
+		"bob@gw.example.org" };
+	struct scram_keys keys = store_sample_keys(1);
+	struct store_op op = { .op = EFFECT_ROSTER };
+	struct store_effect effect = {
+		.origin = { 1, 0, 1 }, .low = 1, .ops = &op, .count = 1
+	};
+	char alice[] = "alice";
+	struct buf b = { 0 };
+
+	store_cmd_setting(&b, "domain", "example.org");
+	store_fixture_run(f, &b);
+	store_cmd_account_add(&b, alice, &keys);
+	store_fixture_run(f, &b);
+	op.user = alice;
+	for (size_t i = 0; i < 2; i++) {
+		op.item = (struct store_roster_item){ .visible = 1 };
+		op.item.contact = xstrdup(contacts[i]);
+		effect.num = i + 1;
+		store_cmd_effect(&b, &effect);
+		store_fixture_run(f, &b);
+		free(op.item.contact);
+	}
+}
+
 static void
 file_of_an_older_version_is_brought_up_to_date(void **state)
 {
 	struct store_fixture *f = *state;
 	uint8_t before[32], after[32];
 
+	run_some(f);
 	store_digest(f->store, before);
 	store_close(f->store);
 	run_sql(f,
 	    "DROP TABLE item; DROP TABLE item_use;"
+	    "DROP TABLE removed; DROP TABLE former; DROP INDEX roster_host;"
+	    "ALTER TABLE roster DROP COLUMN host;"
+	    "ALTER TABLE account DROP COLUMN id;"
 	    "PRAGMA user_version = 1");
 	f->store = NULL;
 	store_fixture_reopen(f);

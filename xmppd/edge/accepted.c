@@ -81,8 +81,7 @@ accepted_count(const struct accepted *a)
 static bool
 is_of_frame(const struct dkey *key)
 {
-	return key->kind == DKEY_FRAME || key->kind == DKEY_PUSH ||
-	    key->kind == DKEY_TOLD;
+	return key->kind == DKEY_FRAME || key->kind == DKEY_TOLD;
 }
 
 static bool

@@ -115,7 +115,8 @@ uplink_begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
 	s->sid.id = u->next_id++;
 	s->kind = (uint8_t)kind;
 	s->begun = true;
-	s->bound = s->interested = false;
+	s->bound = false;
+	s->roster = s->account_id = 0;
 	s->queue = link_queue_new(u->link, s, window);
 	map_put(&u->sessions, &s->sid, sizeof(s->sid), s);
 	frame.to = text_of(s->full);
@@ -232,9 +233,9 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 	m.sid = s->sid;
 	m.kind = s->kind;
 	m.bound = s->bound;
-	m.interested = s->interested;
+	m.roster = s->roster;
+	m.account = s->account_id;
 	m.full = text_of(s->full);
-	m.account = text_of(s->account);
 	if (s->presence != NULL)
 		m.presence = (struct text){ s->presence, s->presence_len };
 	up_session_encode(&u->out, u->term, &m);

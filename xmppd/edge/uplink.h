@@ -28,14 +28,15 @@ struct uplink_config {
 /* One session, embedded in its owner's struct. Zero it first. */
 struct uplink_session {
 	struct sid sid;
-	uint8_t kind;  /* enum session_kind */
-	uint8_t flags; /* FRAME_BIND_*; set it before uplink_begin() */
-	bool begun;    /* between uplink_begin() and its end */
-	bool bound;    /* the bind result has been delivered */
-	bool interested;
-	char *full;     /* full JID; a component's: its domain */
-	char *account;  /* as in FRAME_BIND; NULL for a component */
-	char *presence; /* newest broadcast presence; NULL: none */
+	uint8_t kind;        /* enum session_kind */
+	uint8_t flags;       /* FRAME_BIND_*; set it before uplink_begin() */
+	bool begun;          /* between uplink_begin() and its end */
+	bool bound;          /* the bind result has been delivered */
+	uint64_t roster;     /* version that it was told of; 0: has not asked */
+	uint64_t account_id; /* once bound; 0 for a component */
+	char *full;          /* full JID; a component's: its domain */
+	char *account;       /* as in FRAME_BIND; NULL for a component */
+	char *presence;      /* newest broadcast presence; NULL: none */
 	size_t presence_len;
 	struct link_queue *queue;
 };

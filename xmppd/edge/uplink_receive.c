@@ -24,10 +24,13 @@ static void
 session_note(struct uplink_session *s, const struct down_deliver *m)
 {
 	if (m->kind == DELIVER_RESULT)
-		s->interested = true;
+		s->roster = m->value;
+	if (m->id.key.kind == DKEY_PUSH)
+		s->roster = m->id.key.version;
 	if (m->kind != DELIVER_BOUND)
 		return;
 	s->bound = true;
+	s->account_id = m->value;
 	free(s->full);
 	s->full =
 	    xstrndup(m->payload.data, strnlen(m->payload.data, m->payload.len));
@@ -65,7 +68,9 @@ take(struct uplink *u, const struct down_deliver *m)
 		tell_refused(u, &m->id);
 		return;
 	}
-	accepted_add(u->accepted, m);
+	/* What the session has been told of its roster says the same. */
+	if (m->id.key.kind != DKEY_PUSH)
+		accepted_add(u->accepted, m);
 	if (delivered == DELIVERED_SLOWLY)
 		accepted_hold_back(u->accepted, &m->id);
 	else
@@ -88,6 +93,18 @@ uplink_settle(struct uplink *u, const struct delivery_id *id, bool taken)
 		tell_refused(u, id);
 }
 
+/* Whether it is a push of what the session has been told of. */
+static bool
+is_known_push(const struct uplink *u, const struct down_deliver *m)
+{
+	const struct uplink_session *s;
+
+	if (m->id.key.kind != DKEY_PUSH)
+		return false;
+	s = map_find(&u->sessions, &m->id.sid, sizeof(m->id.sid));
+	return s != NULL && s->roster >= m->id.key.version;
+}
+
 /* Rules 1 to 3 and 5 of delivery(7). */
 static int
 receive_deliver(struct uplink *u, struct cursor *c)
@@ -99,7 +116,8 @@ receive_deliver(struct uplink *u, struct cursor *c)
 	if (m.kind == DELIVER_BOUND && m.payload.data == NULL)
 		return RES_INVALID;
 	accepted_low(u->accepted, &m.origin, m.low);
-	if (accepted_is_done(u->accepted, &m.id, &m.sender, m.kind))
+	if (is_known_push(u, &m) ||
+	    accepted_is_done(u->accepted, &m.id, &m.sender, m.kind))
 		tell_accepted(u, &m.id);
 	else
 		take(u, &m);

@@ -201,10 +201,10 @@ up_session_encode(struct buf *b, uint64_t term, const struct up_session *m)
 	sid_encode(b, &m->sid);
 	buf_add_u8(b, m->kind);
 	buf_add_u8(b, m->bound);
-	buf_add_u8(b, m->interested);
+	buf_add_u64(b, m->roster);
+	buf_add_u64(b, m->account);
 	text_encode(b, m->full);
 	text_encode(b, m->presence);
-	text_encode(b, m->account);
 }
 
 int
@@ -213,10 +213,10 @@ up_session_decode(struct cursor *c, struct up_session *m)
 	m->sid = sid_decode(c);
 	m->kind = enum_decode(c, SESSION_CLIENT, SESSION_COMPONENT);
 	m->bound = bool_decode(c);
-	m->interested = bool_decode(c);
+	m->roster = cursor_u64(c);
+	m->account = cursor_u64(c);
 	m->full = text_decode(c);
 	m->presence = text_decode(c);
-	m->account = text_decode(c);
 	if (m->full.data == NULL)
 		return RES_INVALID;
 	return decoded(c);
@@ -368,6 +368,7 @@ down_deliver_encode(struct buf *b, uint64_t term, const struct down_deliver *m)
 	origin_encode(b, &m->origin);
 	buf_add_u64(b, m->low);
 	buf_add_u64(b, m->lane);
+	buf_add_u64(b, m->value);
 	buf_add_u8(b, m->kind);
 	text_encode(b, m->payload);
 }
@@ -380,6 +381,7 @@ down_deliver_decode(struct cursor *c, struct down_deliver *m)
 	m->origin = origin_decode(c);
 	m->low = cursor_u64(c);
 	m->lane = cursor_u64(c);
+	m->value = cursor_u64(c);
 	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
 	m->payload = text_decode(c);
 	return decoded(c);

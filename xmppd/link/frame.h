@@ -46,7 +46,9 @@ struct sid {
  */
 enum dkey_kind {
 	DKEY_FRAME = 1, /* the stanza of frame (origin, num) itself */
-	DKEY_PUSH,      /* a roster push caused by (origin, num): version */
+	DKEY_PUSH,      /* a roster push: the roster's version that it makes;
+			   an edge has had it if its session has been told of
+			   this version or a later one */
 	DKEY_TOLD, /* presence of session `about`, told because of the frame
 		      (origin, num): answers to probes and the like */
 	DKEY_ROW,  /* stored message num */
@@ -103,10 +105,11 @@ struct up_session {
 	struct sid sid;
 	uint8_t kind;         /* enum session_kind */
 	bool bound;           /* its bind result has been delivered */
-	bool interested;      /* has asked for its roster (RFC 6121, 2.1.6) */
 	struct text full;     /* full JID; a component's: its domain */
 	struct text presence; /* newest broadcast presence; absent: none */
-	struct text account;  /* the account's incarnation, as in FRAME_BIND */
+	uint64_t roster;      /* version that it was told of; 0: has not asked
+				 for its roster (RFC 6121, 2.1.6) */
+	uint64_t account;     /* the account's id; a component's: 0 */
 };
 
 struct up_report {
@@ -176,7 +179,8 @@ struct up_frame {
 	0x02 /* a message with a <body/> of the content namespace */
 
 /* What a session begins with (XEP-0386). */
-#define FRAME_BIND_INLINE 0x01  /* bound so: it reads the archive for what it
+#define FRAME_BIND_INLINE                                                      \
+	0x01                    /* bound so: it reads the archive for what it  \
 				   has missed, and wants its metadata */
 #define FRAME_BIND_CARBONS 0x02 /* XEP-0280 */
 
@@ -212,8 +216,8 @@ enum deliver_kind {
 			       behind a NUL elements for the answer to a bind
 			       with FRAME_BIND_INLINE */
 	DELIVER_REFUSED,    /* bind refused; payload: stanza error condition */
-	DELIVER_RESULT,     /* the same as STANZA; the edge notes from it that
-			       the session is interested (roster result) */
+	DELIVER_RESULT,     /* the same as STANZA: a roster, from which on the
+			       session is interested */
 };
 
 struct down_deliver {
@@ -221,10 +225,12 @@ struct down_deliver {
 	struct sid sender;    /* zero if none: rule 5 */
 	struct origin origin; /* whose low-water mark `low` is; zero if none */
 	uint64_t low;
-	uint64_t lane; /* a hash of the sending session and the bare address
-			  that its frame went to, 0 if none: rule 5 asks for
-			  later frames of the same */
-	uint8_t kind;  /* enum deliver_kind */
+	uint64_t lane;  /* a hash of the sending session and the bare address
+			   that its frame went to, 0 if none: rule 5 asks for
+			   later frames of the same */
+	uint64_t value; /* RESULT: the roster's version; BOUND: the account's
+			   id; else 0. The edge notes it */
+	uint8_t kind;   /* enum deliver_kind */
 	struct text payload;
 };
 

@@ -23,6 +23,7 @@
  * so no step is ever taken inside another.
  */
 
+struct greeting;
 struct handed;
 struct job;
 struct plan;
@@ -116,7 +117,11 @@ struct login {
 	bool shown;     /* in its edge's newest announcement */
 	bool refused;   /* its edge says that it is gone; the unbind follows */
 	uint8_t wants;  /* enum session_want */
+	bool former;    /* its account was deleted */
+	bool checked;   /* it was not, as far as this leader has asked */
 	int8_t priority;
+	uint64_t account;       /* its account's id; a component's: 0 */
+	uint64_t roster;        /* version that it is told of; 0: isn't known */
 	struct bytes *presence; /* at a majority; NULL: unavailable */
 	char *full;             /* from BINDING on */
 	struct entry *entry;    /* from BINDING until all know of its end */
@@ -132,6 +137,7 @@ struct login {
 	size_t ending;    /* how many have yet to take its end */
 	struct dkey gone; /* the name of that */
 	struct bytes *farewell;
+	struct greeting *greeting; /* of a component; NULL: none */
 	TAILQ_ENTRY(login) of_user, of_edge;
 };
 
@@ -143,6 +149,7 @@ struct user {
 	char *bare; /* key of router.users */
 	size_t bare_len;
 	char *local; /* its account in the store; NULL: a component */
+	char *box;   /* the name its stored messages are under */
 	struct login_list sessions;
 	struct roster *roster; /* cached; NULL: not read */
 	uint8_t rows;          /* enum rows_state */
@@ -163,7 +170,7 @@ struct component {
 
 /* ---- jobs and deliveries ----------------------------------------------- */
 
-enum delivery_owner { OWNER_JOB, OWNER_END, OWNER_ROW };
+enum delivery_owner { OWNER_JOB, OWNER_END, OWNER_ROW, OWNER_NONE };
 
 struct delivery {
 	struct delivery_id id; /* key of router.deliveries, unless embedded */
@@ -177,6 +184,7 @@ struct delivery {
 		struct login *ending;
 		struct handed *row;
 	} of;
+	uint64_t value; /* as in struct down_deliver */
 	struct text payload;
 	struct bytes *hold; /* keeps the payload, if the job does not */
 	char *stamp;        /* `to` of a presence that is sent to many */
@@ -210,6 +218,7 @@ struct dispatch {
 	struct login *target;
 	struct dkey key;
 	uint8_t kind;
+	uint64_t value;      /* as in struct down_deliver */
 	struct text payload; /* borrowed from the job, if not from hold */
 	struct bytes *hold;
 	struct text stamp; /* absent: none */
@@ -279,7 +288,8 @@ struct router {
 	uint64_t adopted; /* the newest event of sessions that were taken at
 			     their edges' word */
 	bool grace_over;
-	uint64_t next_prune;
+	uint64_t next_prune, next_part;
+	uint64_t named; /* by dkey_term() */
 
 	struct map edges;
 	TAILQ_HEAD(edge_list, edge_state) edge_order;
@@ -345,9 +355,11 @@ struct dkey dkey_told(const struct job *job, const struct sid *about);
 struct dkey dkey_numbered(
     const struct job *job, uint32_t kind, uint64_t version);
 struct dkey dkey_gone(const struct sid *about, uint64_t num);
+struct dkey dkey_term(struct router *r);
 void job_deliver(struct router *r, struct job *job, const struct dispatch *w);
 void end_deliver(
     struct router *r, struct login *ending, const struct dispatch *w);
+void session_deliver(struct router *r, const struct dispatch *w);
 struct delivery *row_deliver(
     struct router *r, struct handed *row, const struct dispatch *w);
 struct delivery *delivery_find(struct router *r, const struct delivery_id *id);
@@ -398,6 +410,7 @@ bool login_is_there(const struct login *s);
 bool login_is_live(const struct login *s);
 bool login_is_available(const struct login *s);
 bool login_takes_messages(const struct login *s);
+void login_part(struct login *s);
 bool login_is_owed(struct router *r, const struct dkey *gone);
 void login_reported_gone(struct router *r, const struct dkey *gone);
 void bind_received(struct router *r, struct edge_state *edge, struct job *job);
@@ -406,6 +419,7 @@ void bind_received(struct router *r, struct edge_state *edge, struct job *job);
 void address_read(const struct router *r, struct text jid, struct address *a);
 bool address_exists(struct router *r, const struct address *a);
 struct user *user_find(struct router *r, struct text bare);
+char *account_bare(const struct router *r, const char *account);
 struct user *user_find_account(struct router *r, const char *account);
 struct user *user_get(struct router *r, const struct address *a);
 void user_touch(struct router *r, struct user *u);
@@ -444,8 +458,20 @@ bool roster_allows(struct router *r, struct user *u, struct text bare);
 void roster_applied(struct router *r, const struct store_event *event);
 void roster_write(
     struct router *r, struct user *u, const char *known, struct buf *b);
-void roster_push(struct router *r, struct job *job, struct user *u,
-    const char *contact, uint64_t side);
+uint64_t roster_version(struct router *r, struct user *u);
+void roster_push(struct router *r, struct user *u);
+void roster_drop(struct user *u);
+
+/* former.c */
+void account_added(struct router *r, const struct store_event *event);
+void account_deleted(struct router *r, const struct store_event *event);
+void formers_prune(struct router *r);
+
+/* greeting.c */
+void greeting_run(struct router *r, struct user *u);
+void greeting_accepted(struct router *r, struct login *s);
+bool greeting_is_due(const struct user *u);
+void greeting_free(struct greeting *g);
 
 /* What a handler of an IQ returns beside 0 and what is wrong: it is to be
  * called again when the job is woken. */
@@ -473,7 +499,7 @@ void offline_free(struct router *r);
 bool bounce(
     struct router *r, struct job *job, enum stanza_error e, const char *text);
 void reply_iq(struct router *r, struct job *job, const struct buf *payload,
-    enum deliver_kind kind);
+    uint64_t roster);
 void job_deliver_bytes(struct router *r, struct job *job, struct login *target,
     const struct buf *stanza);
 

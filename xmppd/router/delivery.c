@@ -60,6 +60,19 @@ dkey_gone(const struct sid *about, uint64_t num)
 	return key;
 }
 
+/* What a leader does of itself, and may be lost with it. */
+struct dkey
+dkey_term(struct router *r)
+{
+	struct dkey key;
+
+	memset(&key, 0, sizeof(key));
+	key.kind = DKEY_TERM;
+	key.version = r->cfg.term;
+	key.num = ++r->named;
+	return key;
+}
+
 /* ---- sending ----------------------------------------------------------- */
 
 /* Sends what was encoded into r->out. */
@@ -98,6 +111,7 @@ delivery_send(struct router *r, struct delivery *d)
 	memset(&m, 0, sizeof(m));
 	m.id = d->id;
 	m.kind = d->kind;
+	m.value = d->value;
 	m.payload = stamped(r, d);
 	if (d->owner == OWNER_JOB) {
 		m.sender = d->of.job->f.sid;
@@ -133,6 +147,7 @@ delivery_queue(struct router *r, struct delivery *d, const struct dispatch *w)
 	d->id.sid = w->target->sid;
 	d->kind = w->kind;
 	d->target = w->target;
+	d->value = w->value;
 	d->payload = w->payload;
 	d->hold = bytes_ref(w->hold);
 	d->stamp = text_dup(w->stamp);
@@ -250,6 +265,13 @@ end_deliver(struct router *r, struct login *ending, const struct dispatch *w)
 	delivery_queue(r, d, w);
 }
 
+/* Of nobody who would wait for it. */
+void
+session_deliver(struct router *r, const struct dispatch *w)
+{
+	delivery_queue(r, delivery_new(OWNER_NONE), w);
+}
+
 struct delivery *
 row_deliver(struct router *r, struct handed *row, const struct dispatch *w)
 {
@@ -281,6 +303,22 @@ job_accepted(struct router *r, struct delivery *d)
 		job_wake(r, job);
 }
 
+/* Nobody asks for its name again. */
+static void
+nobodys_accepted(struct router *r, struct delivery *d, struct login *target)
+{
+	const struct dkey key = d->id.key;
+
+	delivery_free(r, d);
+	if (key.kind != DKEY_TERM)
+		return;
+	if (target->edge->ready) {
+		down_forget_encode(&r->out, r->cfg.term, &key);
+		edge_send(r, target->edge);
+	}
+	greeting_accepted(r, target);
+}
+
 void
 delivery_accepted(struct router *r, struct delivery *d)
 {
@@ -301,11 +339,13 @@ delivery_accepted(struct router *r, struct delivery *d)
 
 		delivery_free(r, d);
 		login_told_end(r, ending);
-	} else {
+	} else if (d->owner == OWNER_ROW) {
 		struct handed *row = d->of.row;
 
 		delivery_free(r, d);
 		offline_accepted(r, row);
+	} else {
+		nobodys_accepted(r, d, target);
 	}
 }
 
@@ -323,10 +363,12 @@ delivery_drop(struct router *r, struct delivery *d)
 
 		delivery_free(r, d);
 		login_told_end(r, ending);
-	} else {
+	} else if (d->owner == OWNER_ROW) {
 		struct handed *row = d->of.row;
 
 		delivery_free(r, d);
 		offline_dropped(r, row);
+	} else {
+		delivery_free(r, d);
 	}
 }

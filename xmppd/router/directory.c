@@ -148,6 +148,7 @@ entry_encode(struct buf *b, const struct entry *e)
 	origin_encode(b, &e->origin);
 	buf_add_u8(b, e->kind);
 	buf_add_u8(b, e->wants);
+	buf_add_u64(b, e->account);
 	buf_add_text(b, e->full);
 	if (e->presence == NULL)
 		buf_add_text(b, NULL);
@@ -196,6 +197,7 @@ entry_decode(struct cursor *c)
 	e->origin = origin_decode(c);
 	e->kind = cursor_u8(c);
 	e->wants = cursor_u8(c);
+	e->account = cursor_u64(c);
 	e->full = cursor_dup_text(c);
 	presence = text_read(c);
 	e->newest = cursor_u64(c);

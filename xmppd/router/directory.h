@@ -36,6 +36,8 @@ enum session_want {
 	WANTS_ROSTER = 1,  /* pushes of its roster (RFC 6121, 2.1.6) */
 	WANTS_BLOCKS = 2,  /* pushes of its block list (XEP-0191) */
 	WANTS_CARBONS = 4, /* XEP-0280 */
+	WANTS_NEWS = 8,    /* a component that has been greeted: no more than
+			      what is new */
 };
 
 /* A session. */
@@ -44,6 +46,7 @@ struct entry {
 	struct origin origin;   /* the incarnation that it began in */
 	uint8_t kind;           /* enum session_kind */
 	uint8_t wants;          /* enum session_want */
+	uint64_t account;       /* its account's id; a component's: 0 */
 	char *full;             /* full JID; a component's: its domain */
 	struct bytes *presence; /* newest broadcast; NULL: unavailable */
 	uint64_t newest;        /* the frame of the newest broadcast presence */

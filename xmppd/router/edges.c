@@ -347,7 +347,8 @@ announced_forget(struct router *r, struct edge_state *e)
 	for (size_t i = 0; i < a->report_count; i++) {
 		const struct dkey *key = &a->reports[i].id.key;
 
-		if (key->kind != DKEY_GONE || login_is_owed(r, key))
+		if (key->kind != DKEY_TERM &&
+		    (key->kind != DKEY_GONE || login_is_owed(r, key)))
 			continue;
 		down_forget_encode(&r->out, r->cfg.term, key);
 		edge_send(r, e);

@@ -19,14 +19,18 @@ roster_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct login *s = login_find(r, &job->f.sid);
 	struct buf b = { 0 };
+	uint64_t version;
 
 	if (!login_is_there(s))
 		return 0;
 	/* RFC 6121, 2.1.6: from now on it is pushed what changes. */
 	if (!login_want(r, job, WANTS_ROSTER, 0))
 		return IQ_WAITS;
+	version = roster_version(r, s->user);
 	roster_write(r, s->user, xml_attr(query, "ver"), &b);
-	reply_iq(r, job, &b, DELIVER_RESULT);
+	reply_iq(r, job, &b, version);
+	if (s->roster < version)
+		s->roster = version;
 	buf_clear(&b);
 	return 0;
 }
@@ -127,7 +131,10 @@ static enum stanza_error
 roster_set(struct router *r, struct job *job, const struct xml *query)
 {
 	const struct xml *item = xml_child(query, "item", NS_ROSTER);
+	const struct login *s = login_find(r, &job->f.sid);
 
+	if (s != NULL && s->former)
+		return STANZA_FORBIDDEN;
 	if (item == NULL || xml_next(item, "item", NS_ROSTER) != NULL)
 		return STANZA_BAD_REQUEST;
 	return set_item(r, job, item);

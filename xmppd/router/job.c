@@ -365,6 +365,7 @@ user_run(struct router *r, struct user *u)
 {
 	job_wake_all(r, &u->waiting);
 	offline_hand_out(r, u);
+	greeting_run(r, u);
 	user_release(r, u);
 }
 

@@ -114,6 +114,7 @@ login_free(struct router *r, struct login *s)
 	map_remove(&r->sessions, &s->sid, sizeof(s->sid));
 	bytes_unref(s->presence);
 	bytes_unref(s->farewell);
+	greeting_free(s->greeting);
 	free(s->full);
 	free(s);
 }
@@ -143,6 +144,7 @@ login_adopt(struct router *r, struct entry *e)
 	s->state = SESSION_BOUND;
 	login_attach(r, s, e);
 	s->wants = e->wants;
+	s->account = e->account;
 	login_set_presence(s, e->presence);
 }
 
@@ -182,12 +184,14 @@ login_counts(struct router *r, struct login *s)
 	s->state = SESSION_BOUND;
 	job_wake_all(r, &s->waiters);
 	user_touch(r, s->user);
+	if (s->roster != 0)
+		roster_push(r, s->user);
 }
 
 /* It goes into the directory. */
 static uint64_t
-login_enter(
-    struct router *r, struct login *s, struct text full, struct text presence)
+login_enter(struct router *r, struct login *s, struct text full,
+    struct text presence, uint64_t account)
 {
 	struct entry e;
 
@@ -196,6 +200,7 @@ login_enter(
 	e.sid = s->sid;
 	e.origin = s->edge->origin->id;
 	e.kind = s->kind;
+	e.account = s->account = account;
 	e.full = text_dup(full);
 	if (presence.data != NULL)
 		e.presence = bytes_new(presence.data, presence.len);
@@ -229,21 +234,6 @@ login_kick(
 	kick_send(r, s, text);
 }
 
-void
-router_kick(struct router *r, const char *bare, const char *condition,
-    const char *text, uint64_t now)
-{
-	struct user *u = user_find(r, text_of(bare));
-	struct login *s;
-
-	r->now = now;
-	if (u == NULL)
-		return;
-	TAILQ_FOREACH(s, &u->sessions, of_user)
-		login_kick(r, s, condition, text);
-	router_run(r);
-}
-
 /* ---- announced --------------------------------------------------------- */
 
 /*
@@ -265,7 +255,7 @@ login_unknown(struct router *r, struct login *s, const struct up_session *m)
 		return;
 	}
 	s->told = true;
-	r->adopted = login_enter(r, s, m->full, m->presence);
+	r->adopted = login_enter(r, s, m->full, m->presence, m->account);
 	mirror_wait_add(r, &s->mirror, r->adopted);
 }
 
@@ -282,22 +272,44 @@ login_shown(
 	}
 	s->shown = true;
 	s->told |= m->bound;
-	if (m->interested)
+	if (m->roster != 0)
 		s->wants |= WANTS_ROSTER;
+	if (s->roster < m->roster)
+		s->roster = m->roster;
 }
 
-/* Rule 10: a kick is repeated after a relink. An account may have been deleted
- * while there was no leader. */
+/* Its account is gone: it is no target any more, and ends. */
+void
+login_part(struct login *s)
+{
+	s->former = s->refused = true;
+	if (s->kick == NULL)
+		s->kick = stream_error_name(STREAM_NOT_AUTHORIZED);
+}
+
+/* Whether the account was deleted, or made anew since, and what has changed in
+ * its roster: under an earlier leader, or while there was none. */
+static void
+login_check(struct router *r, struct login *s)
+{
+	struct store_account account;
+
+	if (s->kind != SESSION_CLIENT || s->entry == NULL || s->former)
+		return;
+	s->checked = true;
+	account = store_account(r->env.store, s->user->local);
+	if (account.id != s->account)
+		login_part(s);
+	else if (s->roster != 0 && s->roster < account.version)
+		roster_push(r, s->user);
+}
+
+/* Rule 10: a kick is repeated after a relink. */
 void
 login_relinked(struct router *r, struct login *s)
 {
-	struct address a;
-
-	if (s->entry != NULL && s->kind == SESSION_CLIENT) {
-		address_read(r, text_of(s->full), &a);
-		if (!address_exists(r, &a))
-			s->kick = stream_error_name(STREAM_NOT_AUTHORIZED);
-	}
+	if (s->state != SESSION_ENDING)
+		login_check(r, s);
 	if (s->kick != NULL)
 		kick_send(r, s, NULL);
 	if (s->user != NULL)
@@ -363,6 +375,8 @@ login_end(struct router *r, struct login *s, struct text farewell)
 		login_free(r, s);
 		return;
 	}
+	if (!s->checked)
+		login_check(r, s);
 	mirror_wait_remove(r, &s->mirror);
 	s->state = SESSION_ENDING;
 	s->gone = dkey_gone(&s->sid, s->entry->leaving);
@@ -544,6 +558,7 @@ bind_address(struct router *r, struct job *job, struct login *s)
 {
 	const struct text none = { NULL, 0 };
 	const char *refusal = bind_refusal(r, job);
+	uint64_t account = 0;
 
 	if (refusal != NULL)
 		return bind_refuse(r, job, s, refusal);
@@ -554,7 +569,10 @@ bind_address(struct router *r, struct job *job, struct login *s)
 		return job_wait(job, &s->user->waiting);
 	if (user_session_count(s->user) >= USER_SESSIONS_MAX)
 		return bind_refuse(r, job, s, "resource-constraint");
-	job->seq = login_enter(r, s, job->f.to, none);
+	if (s->kind == SESSION_CLIENT)
+		account = store_account(r->env.store, s->user->local).id;
+	job->seq = login_enter(r, s, job->f.to, none, account);
+	s->checked = true;
 	job->stage = BIND_MIRROR;
 	return true;
 }
@@ -567,6 +585,7 @@ bind_result(struct router *r, struct job *job, struct login *s)
 	if (s->state == SESSION_BINDING)
 		login_counts(r, s);
 	w.key = dkey_frame(job);
+	w.value = s->account;
 	w.payload = job->f.to;
 	job_deliver(r, job, &w);
 	job->stage = BIND_RESULT;

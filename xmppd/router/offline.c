@@ -63,7 +63,8 @@ static void
 begin_cb(void *arg, const char *local, const char *value)
 {
 	struct router *r = arg;
-	struct user *u = user_find_account(r, local);
+	struct user *u = *local == '@' ? user_find(r, text_of(local + 1))
+				       : user_find_account(r, local);
 
 	(void)value;
 	if (u != NULL)
@@ -223,7 +224,7 @@ has_rows(struct router *r, struct user *u)
 	struct store_row row = { 0 };
 
 	if (u->rows == ROWS_UNKNOWN) {
-		u->rows = store_rows(r->env.store, u->local, 0, &row, 1) > 0
+		u->rows = store_rows(r->env.store, u->box, 0, &row, 1) > 0
 		    ? ROWS_SOME
 		    : ROWS_NONE;
 		buf_clear(&row.stanza);
@@ -259,14 +260,16 @@ find_taker(const struct user *u)
 			continue;
 		if (!login_is_live(s))
 			return NULL;
-		if (login_takes_messages(s) && s->told &&
+		if (s->told &&
+		    (login_takes_messages(s) || s->kind == SESSION_COMPONENT) &&
 		    (best == NULL || s->priority > best->priority))
 			best = s;
 	}
 	return best;
 }
 
-/* XEP-0203: says when the message came in. */
+/* XEP-0203: says when the message came in; what a component is told has no
+ * time. */
 static struct bytes *
 row_stanza(const struct router *r, const struct store_row *row)
 {
@@ -274,6 +277,8 @@ row_stanza(const struct router *r, const struct store_row *row)
 	struct bytes *bytes;
 	char stamp[32];
 
+	if (row->time == 0)
+		return bytes_new(row->stanza.data, row->stanza.len);
 	clock_stamp(row->time, stamp);
 	buf_add_str(&delay, "<delay xmlns='" NS_DELAY "'");
 	xml_add_attr(&delay, "from", r->domain);
@@ -317,8 +322,8 @@ hand_out_some(struct router *r, struct user *u, struct login *taker)
 	size_t count;
 
 	memset(rows, 0, sizeof(rows));
-	count = store_rows(r->env.store, u->local, u->row_after, rows,
-	    HANDING_MAX - u->handing);
+	count = store_rows(
+	    r->env.store, u->box, u->row_after, rows, HANDING_MAX - u->handing);
 	for (size_t i = 0; i < count; i++) {
 		row_hand_out(r, u, taker, &rows[i]);
 		buf_clear(&rows[i].stanza);

@@ -192,6 +192,20 @@ fan_contacts(struct fan *f)
 			fan_address(f, c->item.contact);
 }
 
+/* The account isn't there any more: those whom it shared presence with. */
+static void
+fan_former(struct fan *f)
+{
+	struct store_roster former;
+
+	store_former(
+	    f->r->env.store, f->about->user->local, f->about->account, &former);
+	for (size_t i = 0; i < former.count; i++)
+		if (former.items[i].from)
+			fan_address(f, former.items[i].contact);
+	store_roster_clear(&former);
+}
+
 static void
 fan_directed(struct fan *f)
 {
@@ -269,8 +283,12 @@ presence_farewell(struct router *r, struct login *s)
 	f.hold = s->farewell;
 	f.stanza.data = s->farewell->data;
 	f.stanza.len = s->farewell->len;
-	if (s->presence != NULL || e->leaving != 0)
-		fan_contacts(&f);
+	if (s->presence != NULL || e->leaving != 0) {
+		if (s->former)
+			fan_former(&f);
+		else
+			fan_contacts(&f);
+	}
 	fan_directed(&f);
 	fan_end(&f);
 }
@@ -374,7 +392,7 @@ presence_sender(struct router *r, const struct job *job)
 {
 	struct login *s = login_find(r, &job->f.sid);
 
-	return s == NULL || s->state != SESSION_BOUND ? NULL : s;
+	return s == NULL || s->state != SESSION_BOUND || s->former ? NULL : s;
 }
 
 /* Whether there is nothing to be done: under an earlier leader a later one was

@@ -73,17 +73,25 @@ user_find(struct router *r, struct text bare)
 	return map_find(&r->users, bare.data, bare.len);
 }
 
-/* By the name of its account in the store. */
-struct user *
-user_find_account(struct router *r, const char *account)
+/* The bare address of an account, by its name in the store; the caller frees.
+ */
+char *
+account_bare(const struct router *r, const char *account)
 {
-	struct user *u;
 	char *bare;
 
 	if (strchr(account, '@') != NULL)
-		return user_find(r, text_of(account));
+		return xstrdup(account);
 	xasprintf(&bare, "%s@%s", account, r->domain);
-	u = user_find(r, text_of(bare));
+	return bare;
+}
+
+struct user *
+user_find_account(struct router *r, const char *account)
+{
+	char *bare = account_bare(r, account);
+	struct user *u = user_find(r, text_of(bare));
+
 	free(bare);
 	return u;
 }
@@ -101,8 +109,8 @@ user_get(struct router *r, const struct address *a)
 	u->bare_len = bare.len;
 	if (a->kind == ADDRESS_USER)
 		u->local = text_dup(a->local);
-	else
-		u->rows = ROWS_NONE;
+	xasprintf(&u->box, "%s%s", u->local == NULL ? "@" : "",
+	    u->local == NULL ? u->bare : u->local);
 	TAILQ_INIT(&u->sessions);
 	TAILQ_INIT(&u->waiting);
 	map_put(&r->users, u->bare, u->bare_len, u);
@@ -127,6 +135,7 @@ user_free(struct router *r, struct user *u)
 	roster_free(u->roster);
 	free(u->bare);
 	free(u->local);
+	free(u->box);
 	free(u);
 }
 

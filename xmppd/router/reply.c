@@ -79,13 +79,14 @@ bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
 	return job->pending == 0;
 }
 
-/* Answers an IQ; `payload` may be NULL. */
+/* Answers an IQ; `payload` may be NULL. `roster`: of a roster that it is, the
+ * version; else 0. */
 void
 reply_iq(struct router *r, struct job *job, const struct buf *payload,
-    enum deliver_kind kind)
+    uint64_t roster)
 {
 	struct login *sender = login_find(r, &job->f.sid);
-	struct dispatch w = { .target = sender, .kind = (uint8_t)kind };
+	struct dispatch w = { .target = sender, .value = roster };
 	struct buf b = { 0 };
 
 	if (!login_is_there(sender))
@@ -94,6 +95,7 @@ reply_iq(struct router *r, struct job *job, const struct buf *payload,
 	if (payload != NULL)
 		buf_add(&b, payload->data, payload->len);
 	end_answer(&b, job);
+	w.kind = roster != 0 ? DELIVER_RESULT : DELIVER_STANZA;
 	w.key = dkey_frame(job);
 	w.hold = bytes_new(b.data, b.len);
 	w.payload.data = w.hold->data;

@@ -6,7 +6,7 @@ static enum stanza_error
 session_set(struct router *r, struct job *job, const struct xml *session)
 {
 	(void)session;
-	reply_iq(r, job, NULL, DELIVER_STANZA);
+	reply_iq(r, job, NULL, 0);
 	return 0;
 }
 

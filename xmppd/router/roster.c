@@ -74,6 +74,20 @@ roster_of(struct router *r, struct user *u)
 	return roster;
 }
 
+/* What is cached isn't in step any more. */
+void
+roster_drop(struct user *u)
+{
+	roster_free(u->roster);
+	u->roster = NULL;
+}
+
+uint64_t
+roster_version(struct router *r, struct user *u)
+{
+	return roster_of(r, u)->version;
+}
+
 const struct contact_list *
 roster_contacts(struct router *r, struct user *u)
 {
@@ -140,8 +154,11 @@ op_applied(struct router *r, const struct store_op *op, uint64_t row)
 		return;
 	if (op->op == EFFECT_STORE && row != 0)
 		offline_stored(r, u);
-	if (op->op != EFFECT_STORE && u->roster != NULL)
+	if (op->op == EFFECT_STORE)
+		return;
+	if (u->roster != NULL)
 		roster_apply(u->roster, op);
+	roster_push(r, u);
 }
 
 void
@@ -220,51 +237,151 @@ roster_write(struct router *r, struct user *u, const char *known, struct buf *b)
 
 /* ---- pushes ------------------------------------------------------------ */
 
-static void
-push_write(struct buf *b, const struct roster *roster, const char *to,
-    const char *contact)
-{
-	const struct contact *c = map_find_str(&roster->by_jid, contact);
+/* What a session has to be told of a contact. */
+struct change {
+	const char *contact;
+	const struct store_roster_item *item; /* NULL: it was removed */
+	uint64_t version;
+};
 
+struct changes {
+	struct change *all;
+	size_t count, size;
+	struct store_roster removed; /* owns contacts that are not there */
+};
+
+static void
+change_add(struct changes *c, const char *contact,
+    const struct store_roster_item *item, uint64_t version)
+{
+	if (c->count == c->size) {
+		c->size = c->size == 0 ? 4 : c->size * 2;
+		c->all = xrealloc(c->all, c->size * sizeof(*c->all));
+	}
+	c->all[c->count++] = (struct change){ contact, item, version };
+}
+
+static int
+change_compare(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+
+	return (x->version > y->version) - (x->version < y->version);
+}
+
+/*
+ * What changed since a version, in the order of the versions. The store may be
+ * ahead of what was reported: such a removal has its turn with the rest.
+ */
+static void
+changes_read(
+    struct router *r, struct user *u, uint64_t after, struct changes *out)
+{
+	const struct roster *roster = roster_of(r, u);
+	const struct contact *c;
+
+	*out = (struct changes){ 0 };
+	store_removed(r->env.store, u->local, after, &out->removed);
+	for (size_t i = 0; i < out->removed.count; i++) {
+		const struct store_roster_item *item = &out->removed.items[i];
+
+		if (item->version <= roster->version)
+			change_add(out, item->contact, NULL, item->version);
+	}
+	TAILQ_FOREACH(c, &roster->contacts, next)
+		if (c->item.visible && c->item.version > after)
+			change_add(
+			    out, c->item.contact, &c->item, c->item.version);
+	if (out->count > 1)
+		qsort(out->all, out->count, sizeof(*out->all), change_compare);
+}
+
+static void
+changes_clear(struct changes *c)
+{
+	store_roster_clear(&c->removed);
+	free(c->all);
+}
+
+static void
+push_write(struct buf *b, const struct change *c, const char *to)
+{
 	buf_add_str(b, "<iq type='set'");
-	buf_addf(b, " id='push-%llu'", (unsigned long long)roster->version);
+	buf_addf(b, " id='push-%llu'", (unsigned long long)c->version);
 	xml_add_attr(b, "to", to);
 	buf_add_str(b, ">");
-	add_query(b, roster->version);
-	if (c != NULL && c->item.visible) {
-		add_item(b, &c->item);
+	add_query(b, c->version);
+	if (c->item != NULL) {
+		add_item(b, c->item);
 	} else {
 		buf_add_str(b, "<item");
-		xml_add_attr(b, "jid", contact);
+		xml_add_attr(b, "jid", c->contact);
 		buf_add_str(b, " subscription='remove'/>");
 	}
 	buf_add_str(b, "</query></iq>");
 }
 
-/*
- * Tells the user's interested sessions how an item is now (RFC 6121, 2.1.6).
- * `side` tells apart what one frame changes on both sides (rule 2).
- */
-void
-roster_push(struct router *r, struct job *job, struct user *u,
-    const char *contact, uint64_t side)
+static void
+push(struct router *r, struct login *s, const struct change *c)
 {
-	struct dispatch w = { .kind = DELIVER_STANZA };
-	const struct roster *roster = roster_of(r, u);
+	struct dispatch w = { .target = s, .kind = DELIVER_STANZA };
 	struct buf b = { 0 };
 
-	w.key = dkey_numbered(job, DKEY_PUSH, side);
-	TAILQ_FOREACH(w.target, &u->sessions, of_user) {
-		if (!login_is_there(w.target) ||
-		    !(w.target->wants & WANTS_ROSTER))
-			continue;
-		buf_reset(&b);
-		push_write(&b, roster, w.target->full, contact);
-		w.hold = bytes_new(b.data, b.len);
-		w.payload.data = w.hold->data;
-		w.payload.len = w.hold->len;
-		job_deliver(r, job, &w);
-		bytes_unref(w.hold);
-	}
+	push_write(&b, c, s->full);
+	memset(&w.key, 0, sizeof(w.key));
+	w.key.kind = DKEY_PUSH;
+	w.key.version = c->version;
+	w.hold = bytes_new(b.data, b.len);
+	w.payload.data = w.hold->data;
+	w.payload.len = w.hold->len;
+	session_deliver(r, &w);
+	bytes_unref(w.hold);
 	buf_clear(&b);
+}
+
+static bool
+is_behind(const struct login *s, uint64_t version)
+{
+	return login_is_there(s) && s->roster != 0 && s->roster < version;
+}
+
+/* The oldest version that a session of the user is told of; 0: all are told of
+ * the newest. */
+static uint64_t
+oldest_told(struct router *r, struct user *u)
+{
+	const struct login *s;
+	uint64_t oldest = 0;
+
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (is_behind(s, UINT64_MAX) &&
+		    (oldest == 0 || s->roster < oldest))
+			oldest = s->roster;
+	return oldest != 0 && oldest < roster_of(r, u)->version ? oldest : 0;
+}
+
+/*
+ * Tells the user's interested sessions how items are now (RFC 6121, 2.1.6). It
+ * comes of the state alone, the version that each has been told of: so it
+ * doesn't matter who changed it, and which leader applied that.
+ */
+void
+roster_push(struct router *r, struct user *u)
+{
+	const uint64_t oldest = oldest_told(r, u);
+	struct changes changes;
+	struct login *s;
+
+	if (oldest == 0)
+		return;
+	changes_read(r, u, oldest, &changes);
+	TAILQ_FOREACH(s, &u->sessions, of_user) {
+		if (!is_behind(s, u->roster->version))
+			continue;
+		for (size_t i = 0; i < changes.count; i++)
+			if (changes.all[i].version > s->roster)
+				push(r, s, &changes.all[i]);
+		s->roster = u->roster->version;
+	}
+	changes_clear(&changes);
 }

@@ -163,34 +163,6 @@ effect_applied(struct router *r, const struct store_event *event)
 	job_wake(r, slot->job);
 }
 
-/* What is cached may be of an older account of that name. */
-static void
-account_added(struct router *r, const char *local)
-{
-	struct user *u = user_find_account(r, local);
-
-	if (u == NULL)
-		return;
-	u->rows = ROWS_UNKNOWN;
-	roster_free(u->roster);
-	u->roster = NULL;
-}
-
-/* Its sessions end. The cached roster still says whom to tell of that. */
-static void
-account_deleted(struct router *r, const char *local)
-{
-	struct user *u = user_find_account(r, local);
-	struct login *s;
-
-	if (u == NULL)
-		return;
-	u->rows = ROWS_UNKNOWN;
-	TAILQ_FOREACH(s, &u->sessions, of_user)
-		login_kick(r, s, "not-authorized", "the account was deleted");
-	user_touch(r, u);
-}
-
 static void
 component_deleted(struct router *r, const char *name)
 {
@@ -245,9 +217,9 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 	else if (event->what == STORE_COMPONENT_ADD)
 		components_load(r);
 	else if (event->what == STORE_ACCOUNT_ADD && event->code == RES_OK)
-		account_added(r, event->name);
+		account_added(r, event);
 	else if (event->what == STORE_ACCOUNT_DEL && event->code == RES_OK)
-		account_deleted(r, event->name);
+		account_deleted(r, event);
 	else if (event->what == STORE_COMPONENT_DEL && event->code == RES_OK)
 		component_deleted(r, event->name);
 	router_run(r);
@@ -255,7 +227,8 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 
 /* ---- the clock --------------------------------------------------------- */
 
-/* A component's bind may go on without its old session's word. */
+/* A component's bind may go on without its old session's word, and its greeting
+ * with whom it concerns next. */
 static void
 components_wake(struct router *r)
 {
@@ -264,7 +237,7 @@ components_wake(struct router *r)
 
 	TAILQ_FOREACH(c, &r->component_order, next) {
 		u = user_find(r, text_of(c->domain));
-		if (u != NULL && u->binding > 0)
+		if (u != NULL && (u->binding > 0 || greeting_is_due(u)))
 			user_touch(r, u);
 	}
 }
@@ -275,6 +248,7 @@ router_tick(struct router *r, uint64_t now)
 	r->now = now;
 	edges_expire(r);
 	origins_prune(r);
+	formers_prune(r);
 	components_wake(r);
 	router_run(r);
 	return now + TICK_MS;

@@ -5,7 +5,8 @@
  *   begin: both rosters are locked; the plan says how the items change and what
  *     is to be told whom
  *   the command, which bears the plan's note -> applied: unlocked
- *   told: pushes, the stanza itself, presence that now may or may not be seen
+ *   told: the stanza itself, presence that now may or may not be seen; pushes
+ *     come of the applied command (roster.c)
  *   sent again after a change of leader: applied already, so the note says
  *     what is to be told (rule 1 of delivery(7))
  *
@@ -27,16 +28,14 @@ enum { SAYS_UNSUBSCRIBE = 1, SAYS_UNSUBSCRIBED };
 
 /* What is to be told; a plan's note. "Back": from the contact to the sender. */
 enum {
-	DO_PUSH = 0x01,        /* the sender's own item */
-	DO_PUSH_BACK = 0x02,   /* the contact's */
-	DO_RELAY = 0x04,       /* the stanza to the contact */
-	DO_UNSUBSCRIBE = 0x08, /* such a stanza to the contact */
-	DO_UNSUBSCRIBED = 0x10,
-	DO_REPLY = 0x20, /* "subscribed" to the sender */
-	DO_SHOW = 0x40,  /* the sender's presence to the contact */
-	DO_HIDE = 0x80,  /* that it is unavailable */
-	DO_SHOW_BACK = 0x100,
-	DO_HIDE_BACK = 0x200,
+	DO_RELAY = 0x01,       /* the stanza to the contact */
+	DO_UNSUBSCRIBE = 0x02, /* such a stanza to the contact */
+	DO_UNSUBSCRIBED = 0x04,
+	DO_REPLY = 0x08, /* "subscribed" to the sender */
+	DO_SHOW = 0x10,  /* the sender's presence to the contact */
+	DO_HIDE = 0x20,  /* that it is unavailable */
+	DO_SHOW_BACK = 0x40,
+	DO_HIDE_BACK = 0x80,
 };
 
 /* One side: a user and its item of the other. */
@@ -441,17 +440,6 @@ tell_all(struct router *r, struct job *job, const struct address *of,
 }
 
 static void
-plan_push(struct router *r, struct job *job)
-{
-	const struct plan *p = job->plan;
-
-	if ((p->note & DO_PUSH) && p->own.user != NULL)
-		roster_push(r, job, p->own.user, p->contact, 1);
-	if ((p->note & DO_PUSH_BACK) && p->other.user != NULL)
-		roster_push(r, job, p->other.user, p->own_bare, 2);
-}
-
-static void
 plan_tell(struct router *r, struct job *job)
 {
 	const struct plan *p = job->plan;
@@ -460,7 +448,6 @@ plan_tell(struct router *r, struct job *job)
 
 	job->stage = PLAN_TOLD;
 	address_read(r, text_of(p->contact), &contact);
-	plan_push(r, job);
 	unlock(r, &job->plan->own);
 	unlock(r, &job->plan->other);
 	if (p->note & DO_RELAY)
@@ -481,26 +468,11 @@ plan_tell(struct router *r, struct job *job)
 		tell_all(r, job, &contact, &p->from, p->note & DO_HIDE_BACK);
 	if (job->f.kind != FRAME_IQ)
 		return;
-	reply_iq(r, job, NULL, DELIVER_STANZA);
+	reply_iq(r, job, NULL, 0);
 	job_leave_lane(r, job, LANE_ADDRESS);
 }
 
 /* ---- the steps --------------------------------------------------------- */
-
-/* Which items are worth a push: those that a client is shown, or was. */
-static void
-plan_note_pushes(struct router *r, struct plan *p)
-{
-	const struct store_roster_item *was;
-
-	if (p->own.user != NULL && p->own.changed) {
-		was = roster_item(r, p->own.user, text_of(p->contact));
-		if (p->own.item.visible || (was != NULL && was->visible))
-			p->note |= DO_PUSH;
-	}
-	if (p->other.user != NULL && p->other.changed && p->other.item.visible)
-		p->note |= DO_PUSH_BACK;
-}
 
 /* The plan is made: what it changes is proposed, or else told at once. */
 static void
@@ -508,7 +480,6 @@ plan_go(struct router *r, struct job *job)
 {
 	struct plan *p = job->plan;
 
-	plan_note_pushes(r, p);
 	if (plan_propose(r, job, p))
 		return;
 	plan_tell(r, job);
@@ -567,10 +538,13 @@ relay_new(const struct job *job, const struct plan *p)
 bool
 subscribe_step(struct router *r, struct job *job)
 {
+	const struct login *sender = login_find(r, &job->f.sid);
 	struct plan *p = job->plan;
 
 	if (p != NULL)
 		return plan_step(r, job);
+	if (sender != NULL && sender->former)
+		return true;
 	p = plan_new(r, job, &job->to);
 	if (p == NULL)
 		return false;

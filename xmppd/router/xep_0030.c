@@ -51,7 +51,7 @@ disco_info(struct router *r, struct job *job, const struct xml *query)
 	describe(r, job,
 	    job->to.kind == ADDRESS_SERVER ? AT_SERVER : AT_ACCOUNT, &b);
 	buf_add_str(&b, "</query>");
-	reply_iq(r, job, &b, DELIVER_STANZA);
+	reply_iq(r, job, &b, 0);
 	buf_clear(&b);
 	return 0;
 }
@@ -74,7 +74,7 @@ disco_items(struct router *r, struct job *job, const struct xml *query)
 		buf_add_str(&b, "/>");
 	}
 	buf_add_str(&b, "</query>");
-	reply_iq(r, job, &b, DELIVER_STANZA);
+	reply_iq(r, job, &b, 0);
 	buf_clear(&b);
 	return 0;
 }

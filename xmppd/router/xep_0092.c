@@ -11,7 +11,7 @@ version_get(struct router *r, struct job *job, const struct xml *query)
 	buf_add_str(&b, "<version>");
 	xml_add_text(&b, r->version);
 	buf_add_str(&b, "</version></query>");
-	reply_iq(r, job, &b, DELIVER_STANZA);
+	reply_iq(r, job, &b, 0);
 	buf_clear(&b);
 	return 0;
 }

@@ -5,7 +5,7 @@ static enum stanza_error
 ping_get(struct router *r, struct job *job, const struct xml *ping)
 {
 	(void)ping;
-	reply_iq(r, job, NULL, DELIVER_STANZA);
+	reply_iq(r, job, NULL, 0);
 	return 0;
 }
 
