@@ -443,6 +443,66 @@ ends_after_too_many_failures(void **state)
 	expect_error(c, ERROR("policy-violation"));
 }
 
+/* RFC 6120, 6.4.2: "the receiving entity MUST discard the ongoing negotiation
+ * and MUST process the new <auth/> element". */
+static void
+a_new_attempt_ends_the_one_under_way(void **state)
+{
+	struct client *c = client_secure(*state);
+
+	client_send(c,
+	    "<auth xmlns='" NS_SASL "' mechanism='SCRAM-SHA-1'>"
+	    "biwsbj1ldmUscj1hYmM=</auth>");
+	client_expect(c, "</challenge>");
+	client_send(c, "<auth xmlns='" NS_SASL "' mechanism='PLAIN'/>");
+	client_expect(c, "<challenge xmlns='" NS_SASL "'></challenge>");
+	send_plain(c, RIGHT, sizeof(RIGHT) - 1);
+	client_expect(c, "<success");
+	client_free(c);
+}
+
+static struct client *
+wrong_passwords(struct pump *p, const char *plain, size_t len, int times)
+{
+	struct client *c = client_secure(p);
+
+	for (int i = 0; i < times; i++) {
+		if (i % 4 == 3) {
+			client_free(c);
+			c = client_secure(p);
+		}
+		send_plain(c, plain, len);
+		client_expect(c, FAILURE("not-authorized"));
+	}
+	return c;
+}
+
+#define LOCKED                                                                 \
+	"<failure xmlns='" NS_SASL "'><temporary-auth-failure/>"               \
+	"<text xml:lang='en'>too many wrong passwords</text></failure>"
+
+/* Whatever the password, whether there is such an account or not. */
+static void
+locks_out_who_guesses(void **state)
+{
+	static const char unknown[] = "\0eve\0secret";
+	struct pump *p = *state;
+	struct client *c;
+
+	client_free(wrong_passwords(p, WRONG, sizeof(WRONG) - 1, 10));
+	client_free(wrong_passwords(p, unknown, sizeof(unknown) - 1, 10));
+	c = client_secure(p);
+	pump_forget(p);
+	send_plain(c, RIGHT, sizeof(RIGHT) - 1);
+	client_expect(c, LOCKED);
+	send_plain(c, unknown, sizeof(unknown) - 1);
+	client_expect(c, LOCKED);
+	assert_int_equal(pump_count(p, UP_QUERY), 0);
+	client_free(c);
+	pump_wait(p, 60000);
+	client_free(client_bound(p, "x"));
+}
+
 /* RFC 6120, 6.4.2: no initial response; and an abort in the middle, 6.4.4. */
 static void
 asks_for_a_response_that_was_not_given(void **state)
@@ -943,6 +1003,8 @@ main(void)
 		T(limits_logins_of_one_address),
 		T(names_what_is_wrong_with_a_login),
 		T(ends_after_too_many_failures),
+		T(a_new_attempt_ends_the_one_under_way),
+		T(locks_out_who_guesses),
 		T(asks_for_a_response_that_was_not_given),
 		T(an_account_that_is_not_there_fails_like_a_wrong_password),
 		T(survives_a_client_that_does_not_wait),

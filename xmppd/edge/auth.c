@@ -106,9 +106,9 @@ auth_ready(struct session *s)
 
 /* ---- an exchange ------------------------------------------------------- */
 
-void
-auth_fail(struct session *s, const struct auth_profile *profile,
-    const char *condition)
+static void
+refuse(struct session *s, const struct auth_profile *profile,
+    const char *condition, const char *text)
 {
 	struct c2s_login *login = s->c2s;
 	const struct sasl *sasl = login->sasl;
@@ -120,17 +120,37 @@ auth_fail(struct session *s, const struct auth_profile *profile,
 	auth_drop(s);
 	sasl2_free(login->sasl2);
 	login->sasl2 = NULL;
-	profile->failure(s, condition, NULL);
+	profile->failure(s, condition, text);
 	if (++login->failures >= edge_limit(s->edge, LIMIT_ATTEMPTS))
 		session_error(
 		    s, STREAM_POLICY_VIOLATION, "too many failed logins");
+}
+
+void
+auth_fail(struct session *s, const struct auth_profile *profile,
+    const char *condition)
+{
+	refuse(s, profile, condition, NULL);
+}
+
+/* For counts: the account's bare address; the caller frees. */
+static char *
+who(const struct session *s)
+{
+	char *bare;
+
+	xasprintf(&bare, "%s@%s", sasl_user(s->c2s->sasl), s->stream.domain);
+	return bare;
 }
 
 static void
 succeed(struct session *s, const struct buf *data)
 {
 	struct c2s_login *login = s->c2s;
+	char *user = who(s);
 
+	logins_passed(s->edge->cfg.logins, s->peer, user, edge_now(s->edge));
+	free(user);
 	login->user = xstrdup(sasl_user(login->sasl));
 	login->mechanism = xstrdup(sasl_mechanism(login->sasl));
 	xasprintf(&login->account, "%llu",
@@ -189,6 +209,41 @@ ask_keys(struct session *s)
 	free(account);
 }
 
+/* RFC 6120, 6.5.10: "it is advisable for the initiating entity to try again
+ * later"; whatever the password, and the same for any name. */
+static void
+begin_exchange(struct session *s)
+{
+	struct c2s_login *login = s->c2s;
+	char *user = who(s);
+
+	if (logins_allow(s->edge->cfg.logins, s->peer, user, edge_now(s->edge)))
+		ask_keys(s);
+	else
+		refuse(s, login->profile, "temporary-auth-failure",
+		    "too many wrong passwords");
+	free(user);
+}
+
+/* A wrong password, as it seems; anything else is no guess. */
+static void
+count_guess(struct session *s, const char *condition)
+{
+	struct edge *e = s->edge;
+	char *user;
+
+	if (strcmp(condition, "not-authorized") != 0 ||
+	    sasl_user(s->c2s->sasl)[0] == '\0')
+		return;
+	user = who(s);
+	if (logins_failed(
+		e->cfg.logins, s->peer, user, &e->cfg.limits, edge_now(e)))
+		log_warn("edge: %s: locked out, too many wrong passwords, "
+			 "last for %s",
+		    s->peer, user);
+	free(user);
+}
+
 static void
 go_on(struct session *s, enum sasl_result result, const struct buf *data)
 {
@@ -202,10 +257,11 @@ go_on(struct session *s, enum sasl_result result, const struct buf *data)
 		succeed(s, data);
 		break;
 	case SASL_FAILED:
+		count_guess(s, sasl_condition(login->sasl));
 		auth_fail(s, login->profile, sasl_condition(login->sasl));
 		break;
 	case SASL_KEYS:
-		ask_keys(s);
+		begin_exchange(s);
 		break;
 	case SASL_DERIVE:
 		derive(s);

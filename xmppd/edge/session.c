@@ -45,10 +45,10 @@ session_name(const struct session *s)
 
 /* It doesn't count as a login any more. */
 static void
-login_leave(struct session *s)
+login_done(struct session *s)
 {
 	if (s->counted)
-		logins_leave(s->edge->cfg.logins, s->peer);
+		logins_done(s->edge->cfg.logins, s->peer);
 	s->counted = false;
 }
 
@@ -80,7 +80,7 @@ session_drop(struct session *s, const char *why)
 		e->component_count--;
 	list_remove(s);
 	e->connection_count--;
-	login_leave(s);
+	logins_leave(e->cfg.logins, s->peer, s->counted);
 	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
 	uplink_cancel(e->uplink, s);
 	uplink_end(e->uplink, &s->up);
@@ -377,7 +377,7 @@ session_new(struct edge *e, bool component, const char *peer)
 	s->peer = xstrdup(peer);
 	s->fd = -1;
 	stream_init(&s->stream, &e->domains, component);
-	s->counted = logins_enter(e->cfg.logins, peer);
+	s->counted = logins_enter(e->cfg.logins, peer, &e->cfg.limits);
 	if (!s->counted) {
 		session_free(s);
 		return NULL;
@@ -454,7 +454,7 @@ session_is_bound(struct session *s)
 	const char *slash = strchr(s->up.full, '/');
 
 	list_remove(s);
-	login_leave(s);
+	login_done(s);
 	stream_set_state(&s->stream, STREAM_BOUND, s->peer);
 	TAILQ_INSERT_TAIL(&e->sessions, s, next);
 	s->bare = slash == NULL
