@@ -20,6 +20,7 @@
 
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "common/xmlelement.h"
 
 /* After so many bytes a resting parser is made anew: its dictionary keeps each
  * name that it has ever seen. */
@@ -31,11 +32,6 @@
 
 #define OPEN_CLIENT                                                            \
 	"<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'>"
-
-/* Where a text of the current element's head stands in `head`; 0: absent. */
-struct head_text {
-	size_t at;
-};
 
 struct xmlstream {
 	const struct xmlstream_ops *ops;
@@ -58,14 +54,7 @@ struct xmlstream {
 	char *content_ns; /* declared by the header; NULL: none */
 	char *reopen;     /* header for a new parser; NULL: OPEN_CLIENT */
 
-	/* The first-level element that is being read. */
-	struct xml_stanza stanza;
-	struct head_text name, ns, to, from, id, type, lang, child, child_ns;
-	struct buf head; /* those texts, each NUL-terminated */
-	struct buf attrs, inner;
-	bool tag_open;       /* a start tag in `inner` lacks its end */
-	const char **around; /* default namespace by depth; NULL: content */
-	size_t around_size;
+	struct xml_element element; /* that is being read */
 };
 
 /* ---- errors ------------------------------------------------------------ */
@@ -108,141 +97,26 @@ over_limit(struct xmlstream *x)
 	return true;
 }
 
-/* ---- the element's head ------------------------------------------------ */
-
-static struct head_text
-head_add(struct xmlstream *x, const void *text, size_t len)
-{
-	struct head_text t;
-
-	if (x->head.len == 0)
-		buf_add_u8(&x->head, 0); /* so that no text is at 0 */
-	t.at = x->head.len;
-	buf_add(&x->head, text, len);
-	buf_add_u8(&x->head, 0);
-	return t;
-}
-
-static struct head_text
-head_add_str(struct xmlstream *x, const xmlChar *text)
-{
-	if (text == NULL)
-		return (struct head_text){ 0 };
-	return head_add(x, text, strlen((const char *)text));
-}
-
-static const char *
-head_text(const struct xmlstream *x, struct head_text t)
-{
-	return t.at == 0 ? NULL : (const char *)x->head.data + t.at;
-}
-
-/* libxml2 gives an attribute as localname, prefix, URI, value, end of value. */
-struct attr {
-	const xmlChar *name, *prefix, *uri, *value, *end;
-};
-
-static struct attr
-attr_at(const xmlChar **attrs, int i)
-{
-	const xmlChar **at = attrs + (ptrdiff_t)i * 5;
-
-	return (struct attr){ at[0], at[1], at[2], at[3], at[4] };
-}
-
-static size_t
-values_size(int count, const xmlChar **attrs)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < count; i++) {
-		struct attr a = attr_at(attrs, i);
-
-		size += (size_t)(a.end - a.value);
-	}
-	return size;
-}
-
-static bool
-attr_is_lang(const struct attr *a)
-{
-	return a->prefix != NULL &&
-	    xmlStrEqual(a->prefix, (const xmlChar *)"xml") &&
-	    xmlStrEqual(a->name, (const xmlChar *)"lang");
-}
-
-/* An attribute in the travelling form; a foreign prefix is declared with it. */
-static void
-attr_write(struct buf *b, const struct attr *a, int number)
-{
-	const char *name = (const char *)a->name;
-
-	if (a->prefix == NULL) {
-		xml_add_attr_n(b, name, (const char *)a->value,
-		    (size_t)(a->end - a->value));
-	} else {
-		char prefix[24];
-		struct buf full = { 0 };
-
-		if (xmlStrEqual(a->prefix, (const xmlChar *)"xml"))
-			snprintf(prefix, sizeof(prefix), "xml");
-		else {
-			snprintf(prefix, sizeof(prefix), "a%d", number);
-			buf_addf(&full, "xmlns:%s", prefix);
-			xml_add_attr(b, buf_str(&full), (const char *)a->uri);
-			buf_reset(&full);
-		}
-		buf_addf(&full, "%s:%s", prefix, name);
-		xml_add_attr_n(b, buf_str(&full), (const char *)a->value,
-		    (size_t)(a->end - a->value));
-		buf_clear(&full);
-	}
-}
-
-static struct head_text *
-head_slot(struct xmlstream *x, const struct attr *a)
-{
-	static const struct {
-		const char *name;
-		size_t offset;
-	} slots[] = {
-		{ "to", offsetof(struct xmlstream, to) },
-		{ "from", offsetof(struct xmlstream, from) },
-		{ "id", offsetof(struct xmlstream, id) },
-		{ "type", offsetof(struct xmlstream, type) },
-	};
-
-	if (attr_is_lang(a))
-		return &x->lang;
-	if (a->prefix != NULL)
-		return NULL;
-	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
-		if (strcmp((const char *)a->name, slots[i].name) == 0)
-			return (struct head_text *)(void *)((char *)x +
-			    slots[i].offset);
-	return NULL;
-}
-
 /* ---- the stream header ------------------------------------------------- */
 
 /* For a new parser: the header as far as names and prefixes go. */
 static char *
-header_copy(const xmlChar *name, const xmlChar *prefix, int ns_count,
-    const xmlChar **ns)
+header_copy(const struct xml_tag *t)
 {
 	struct buf b = { 0 };
 
-	buf_addf(&b, "<%s%s%s", prefix == NULL ? "" : (const char *)prefix,
-	    prefix == NULL ? "" : ":", (const char *)name);
-	for (int i = 0; i < ns_count; i++) {
-		const char *declared = (const char *)ns[(ptrdiff_t)2 * i];
+	buf_addf(&b, "<%s%s%s",
+	    t->prefix == NULL ? "" : (const char *)t->prefix,
+	    t->prefix == NULL ? "" : ":", (const char *)t->name);
+	for (int i = 0; i < t->ns_count; i++) {
+		const char *declared = (const char *)t->ns[(ptrdiff_t)2 * i];
 		struct buf attr = { 0 };
 
 		buf_add_str(&attr, "xmlns");
 		if (declared != NULL)
 			buf_addf(&attr, ":%s", declared);
-		xml_add_attr(
-		    &b, buf_str(&attr), (const char *)ns[(ptrdiff_t)2 * i + 1]);
+		xml_add_attr(&b, buf_str(&attr),
+		    (const char *)t->ns[(ptrdiff_t)2 * i + 1]);
 		buf_clear(&attr);
 	}
 	buf_add_str(&b, ">");
@@ -251,15 +125,15 @@ header_copy(const xmlChar *name, const xmlChar *prefix, int ns_count,
 
 /* Whether it says no more than OPEN_CLIENT. */
 static bool
-header_is_usual(const xmlChar *prefix, int ns_count, const xmlChar **ns)
+header_is_usual(const struct xml_tag *t)
 {
-	if (prefix == NULL || ns_count != 2 ||
-	    !xmlStrEqual(prefix, (const xmlChar *)"stream"))
+	if (t->prefix == NULL || t->ns_count != 2 ||
+	    !xmlStrEqual(t->prefix, (const xmlChar *)"stream"))
 		return false;
-	for (int i = 0; i < ns_count; i++) {
-		bool content = ns[(ptrdiff_t)2 * i] == NULL;
+	for (int i = 0; i < t->ns_count; i++) {
+		bool content = t->ns[(ptrdiff_t)2 * i] == NULL;
 
-		if (!xmlStrEqual(ns[(ptrdiff_t)2 * i + 1],
+		if (!xmlStrEqual(t->ns[(ptrdiff_t)2 * i + 1],
 			(const xmlChar *)(content ? NS_CLIENT : NS_STREAM)))
 			return false;
 	}
@@ -267,144 +141,32 @@ header_is_usual(const xmlChar *prefix, int ns_count, const xmlChar **ns)
 }
 
 static void
-reopen_remember(struct xmlstream *x, const xmlChar *name, const xmlChar *prefix,
-    int ns_count, const xmlChar **ns)
+reopen_remember(struct xmlstream *x, const struct xml_tag *t)
 {
-	for (int i = 0; i < ns_count; i++) {
-		const char *uri = (const char *)ns[(ptrdiff_t)2 * i + 1];
+	for (int i = 0; i < t->ns_count; i++) {
+		const char *uri = (const char *)t->ns[(ptrdiff_t)2 * i + 1];
 
-		if (ns[(ptrdiff_t)2 * i] != NULL || strcmp(uri, NS_STREAM) == 0)
-			continue;
-		free(x->content_ns);
-		x->content_ns = xstrdup(uri);
+		if (t->ns[(ptrdiff_t)2 * i] == NULL &&
+		    strcmp(uri, NS_STREAM) != 0)
+			xmlstream_set_content(x, uri);
 	}
 	free(x->reopen);
-	x->reopen = header_is_usual(prefix, ns_count, ns)
-	    ? NULL
-	    : header_copy(name, prefix, ns_count, ns);
+	x->reopen = header_is_usual(t) ? NULL : header_copy(t);
 }
 
 static void
-header_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
-    int attr_count, const xmlChar **attrs)
+header_start(struct xmlstream *x, const struct xml_tag *t)
 {
-	struct head_text version = { 0 }, *slot;
 	struct xml_open open;
-	struct attr a;
 
-	buf_reset(&x->head);
-	x->to = x->from = x->id = x->type = x->lang = version;
-	for (int i = 0; i < attr_count; i++) {
-		a = attr_at(attrs, i);
-		slot = head_slot(x, &a);
-		if (slot == NULL && a.prefix == NULL &&
-		    xmlStrEqual(a.name, (const xmlChar *)"version"))
-			slot = &version;
-		if (slot != NULL)
-			*slot = head_add(x, a.value, (size_t)(a.end - a.value));
-	}
-	open.name = (const char *)name;
-	open.ns = uri == NULL ? "" : (const char *)uri;
-	open.content_ns = x->content_ns;
-	open.to = head_text(x, x->to);
-	open.from = head_text(x, x->from);
-	open.id = head_text(x, x->id);
-	open.version = head_text(x, version);
-	open.lang = head_text(x, x->lang);
+	reopen_remember(x, t);
+	xml_element_header(&x->element, t, &open);
 	x->opened = true;
 	x->boundary = consumed(x);
 	x->ops->open(x->arg, &open);
 }
 
 /* ---- SAX --------------------------------------------------------------- */
-
-/* The namespace as it counts in the travelling form: NULL is the content's. */
-static const char *
-travel_ns(const struct xmlstream *x, const xmlChar *uri)
-{
-	if (uri == NULL)
-		return "";
-	if (x->content_ns != NULL &&
-	    strcmp((const char *)uri, x->content_ns) == 0)
-		return NULL;
-	return (const char *)uri;
-}
-
-static void
-around_set(struct xmlstream *x, unsigned depth, const char *ns)
-{
-	if (depth >= x->around_size) {
-		x->around_size = depth < 8 ? 8 : (size_t)depth * 2;
-		x->around =
-		    xrealloc(x->around, x->around_size * sizeof(*x->around));
-	}
-	x->around[depth] = ns;
-}
-
-static void
-stanza_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
-    int attr_count, const xmlChar **attrs)
-{
-	const struct head_text none = { 0 };
-	struct head_text *slot;
-	struct attr a;
-
-	buf_reset(&x->head);
-	buf_reset(&x->attrs);
-	buf_reset(&x->inner);
-	x->tag_open = false;
-	x->to = x->from = x->id = x->type = x->lang = none;
-	x->child = x->child_ns = none;
-	x->stanza = (struct xml_stanza){ 0 };
-	x->stanza.content_ns = travel_ns(x, uri) == NULL;
-	x->name = head_add_str(x, name);
-	x->ns = head_add_str(x, uri == NULL ? (const xmlChar *)"" : uri);
-	for (int i = 0; i < attr_count; i++) {
-		a = attr_at(attrs, i);
-		slot = head_slot(x, &a);
-		if (slot != NULL)
-			*slot = head_add(x, a.value, (size_t)(a.end - a.value));
-		else
-			attr_write(&x->attrs, &a, i);
-	}
-}
-
-static void
-tag_close(struct xmlstream *x)
-{
-	if (x->tag_open)
-		buf_add(&x->inner, ">", 1);
-	x->tag_open = false;
-}
-
-static void
-child_start(struct xmlstream *x, const xmlChar *name, const xmlChar *uri,
-    int attr_count, const xmlChar **attrs)
-{
-	const char *ns = travel_ns(x, uri), *above = x->around[x->depth - 1];
-
-	tag_close(x);
-	if (x->depth == 3) {
-		if (x->stanza.children++ == 0) {
-			x->child = head_add_str(x, name);
-			x->child_ns = head_add_str(
-			    x, uri == NULL ? (const xmlChar *)"" : uri);
-		}
-		if (ns == NULL && xmlStrEqual(name, (const xmlChar *)"body"))
-			x->stanza.has_body = true;
-	}
-	buf_add(&x->inner, "<", 1);
-	buf_add_str(&x->inner, (const char *)name);
-	if (ns != above &&
-	    (ns == NULL || above == NULL || strcmp(ns, above) != 0))
-		xml_add_attr(&x->inner, "xmlns", ns == NULL ? NS_CLIENT : ns);
-	for (int i = 0; i < attr_count; i++) {
-		struct attr a = attr_at(attrs, i);
-
-		attr_write(&x->inner, &a, i);
-	}
-	x->tag_open = true;
-}
 
 /* Declared, by a mark of its order of bytes, or by the look of its bytes. */
 static bool
@@ -425,6 +187,8 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
     int defaulted, const xmlChar **attrs)
 {
 	struct xmlstream *x = arg;
+	const struct xml_tag t = { name, prefix, uri, ns_count, attr_count, ns,
+		attrs };
 
 	(void)defaulted;
 	if (x->stopped)
@@ -439,8 +203,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 		}
 		if (over_limit(x))
 			return;
-		reopen_remember(x, name, prefix, ns_count, ns);
-		header_start(x, name, uri, attr_count, attrs);
+		header_start(x, &t);
 		return;
 	}
 	if (x->depth - 1 > x->limits.depth) {
@@ -448,39 +211,13 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 		return;
 	}
 	if ((unsigned)(attr_count + ns_count) > x->limits.attributes ||
-	    values_size(attr_count, attrs) > VALUES_MAX) {
+	    xml_tag_size(&t) > VALUES_MAX) {
 		fail(x, STREAM_POLICY_VIOLATION, "too many attributes");
 		return;
 	}
 	if (over_limit(x))
 		return;
-	around_set(x, x->depth, travel_ns(x, uri));
-	if (x->depth == 2)
-		stanza_start(x, name, uri, attr_count, attrs);
-	else
-		child_start(x, name, uri, attr_count, attrs);
-}
-
-static void
-stanza_end(struct xmlstream *x)
-{
-	struct xml_stanza *s = &x->stanza;
-
-	s->name = head_text(x, x->name);
-	s->ns = head_text(x, x->ns);
-	s->to = head_text(x, x->to);
-	s->from = head_text(x, x->from);
-	s->id = head_text(x, x->id);
-	s->type = head_text(x, x->type);
-	s->lang = head_text(x, x->lang);
-	s->child = head_text(x, x->child);
-	s->child_ns = head_text(x, x->child_ns);
-	s->attrs = (const char *)x->attrs.data;
-	s->attrs_len = x->attrs.len;
-	s->inner = (const char *)x->inner.data;
-	s->inner_len = x->inner.len;
-	x->boundary = consumed(x);
-	x->ops->stanza(x->arg, s);
+	xml_element_start(&x->element, x->depth, &t);
 }
 
 static void
@@ -497,14 +234,10 @@ on_end(
 		parser_stop(x);
 		x->ops->close(x->arg);
 	} else if (x->depth == 1) {
-		stanza_end(x);
-	} else if (x->tag_open) {
-		buf_add(&x->inner, "/>", 2);
-		x->tag_open = false;
+		x->boundary = consumed(x);
+		x->ops->stanza(x->arg, xml_element_stanza(&x->element));
 	} else {
-		buf_add(&x->inner, "</", 2);
-		buf_add_str(&x->inner, (const char *)name);
-		buf_add(&x->inner, ">", 1);
+		xml_element_end(&x->element, name);
 	}
 }
 
@@ -527,8 +260,7 @@ on_text(void *arg, const xmlChar *text, int len)
 	if (x->depth >= 2) {
 		if (over_limit(x))
 			return;
-		tag_close(x);
-		xml_add_escaped(&x->inner, (const char *)text, (size_t)len);
+		xml_element_text(&x->element, text, (size_t)len);
 	} else if (is_space(text, len)) {
 		x->boundary = consumed(x); /* a keepalive: RFC 6120, 4.6.1 */
 		if (x->ops->space != NULL)
@@ -605,7 +337,8 @@ on_error(void *arg, xmlErrorPtr error)
 {
 	struct xmlstream *x = arg;
 
-	if (error->level < XML_ERR_ERROR)
+	/* A namespace is known by its name, whatever that looks like. */
+	if (error->level < XML_ERR_ERROR || error->code == XML_WAR_NS_URI)
 		return;
 	switch (error->code) {
 	case XML_ERR_UNDECLARED_ENTITY:
@@ -656,12 +389,7 @@ parser_drop(struct xmlstream *x)
 static void
 scratch_clear(struct xmlstream *x)
 {
-	buf_clear(&x->head);
-	buf_clear(&x->attrs);
-	buf_clear(&x->inner);
-	free(x->around);
-	x->around = NULL;
-	x->around_size = 0;
+	xml_element_clear(&x->element);
 }
 
 static bool
@@ -747,19 +475,28 @@ reset(struct xmlstream *x)
 	x->depth = 0;
 	free(x->content_ns);
 	free(x->reopen);
-	x->content_ns = x->reopen = NULL;
+	x->element.content_ns = x->content_ns = x->reopen = NULL;
 }
 
 /* ---- what is pending ---------------------------------------------------- */
 
 /* A reference has nothing of this before its end. */
 static bool
-reference_is_broken(const xmlChar *at, size_t len)
+reference_is_broken(const xmlChar *at, const xmlChar *end)
 {
-	for (size_t i = 1; i < len && at[i] != ';'; i++)
-		if (strchr(" \t\r\n<&'\"", at[i]) != NULL || at[i] == '\0')
+	for (at++; at < end && *at != ';'; at++)
+		if (*at == '\0' || strchr(" \t\r\n<&'\"", *at) != NULL)
 			return true;
 	return false;
+}
+
+static enum stream_error
+text_fault(const xmlChar *at, const xmlChar *end)
+{
+	for (; at < end; at++)
+		if (*at == '&' && reference_is_broken(at, end))
+			return STREAM_NOT_WELL_FORMED;
+	return STREAM_ERROR_NONE;
 }
 
 /* Of what begins with "<" and has no end yet. */
@@ -797,11 +534,8 @@ pending_fault(const struct xmlstream *x)
 		return STREAM_ERROR_NONE;
 	if (*at == '<')
 		return markup_fault(x, at, len);
-	if (*at == '&' && x->depth > 0)
-		return reference_is_broken(at, len) ? STREAM_NOT_WELL_FORMED
-						    : STREAM_ERROR_NONE;
-	if (x->depth >= 2)
-		return STREAM_ERROR_NONE;
+	if (x->depth >= 2 || (x->depth == 1 && *at == '&'))
+		return text_fault(at, in->end);
 	if (*at == '\0' || is_bad_utf8(at, in->end))
 		return STREAM_UNSUPPORTED_ENCODING;
 	return x->depth == 1 ? STREAM_BAD_FORMAT : STREAM_NOT_WELL_FORMED;
@@ -905,7 +639,7 @@ void
 xmlstream_set_content(struct xmlstream *x, const char *ns)
 {
 	free(x->content_ns);
-	x->content_ns = xstrdup(ns);
+	x->element.content_ns = x->content_ns = xstrdup(ns);
 }
 
 void
@@ -913,29 +647,4 @@ xmlstream_stop(struct xmlstream *x)
 {
 	x->failed = true;
 	parser_stop(x);
-}
-
-void
-xml_stanza_write(struct buf *b, const struct xml_stanza *s, const char *from,
-    const char *to, const char *lang)
-{
-	buf_add(b, "<", 1);
-	buf_add_str(b, s->name);
-	if (!s->content_ns)
-		xml_add_attr(b, "xmlns", s->ns);
-	xml_add_attr(b, "from", from);
-	xml_add_attr(b, "to", to);
-	xml_add_attr(b, "type", s->type);
-	xml_add_attr(b, "id", s->id);
-	xml_add_attr(b, "xml:lang", s->lang != NULL ? s->lang : lang);
-	buf_add(b, s->attrs, s->attrs_len);
-	if (s->inner_len == 0) {
-		buf_add(b, "/>", 2);
-		return;
-	}
-	buf_add(b, ">", 1);
-	buf_add(b, s->inner, s->inner_len);
-	buf_add(b, "</", 2);
-	buf_add_str(b, s->name);
-	buf_add(b, ">", 1);
 }

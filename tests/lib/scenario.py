@@ -63,6 +63,7 @@ from xmppd_node import (  # noqa: E402,F401
 
 XML = "http://www.w3.org/XML/1998/namespace"
 PATIENCE = 5.0
+SEPARATOR = "\x01"  # no XML has it
 
 
 def case(section, sentence, ours=False):
@@ -133,7 +134,7 @@ class Reader:
         """A new stream on the same connection."""
         self.raw, self.depth = b"", 0
         self.header, self.declared = None, {}
-        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser = expat.ParserCreate(namespace_separator=SEPARATOR)
         self.parser.buffer_text = True
         self.parser.StartNamespaceDeclHandler = self.declare
         self.parser.StartElementHandler = self.start
@@ -153,7 +154,8 @@ class Reader:
 
     @staticmethod
     def name(text):
-        return "{%s}%s" % tuple(text.split(" ")) if " " in text else text
+        uri, _, local = text.rpartition(SEPARATOR)
+        return "{%s}%s" % (uri, local) if uri else local
 
     def start(self, name, attrs):
         attrs = {self.name(k): v for k, v in attrs.items()}

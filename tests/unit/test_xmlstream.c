@@ -112,8 +112,16 @@ static const struct {
 	{ "prefixes",
 	    OPEN "<iq id='1' xmlns:r='urn:r'><r:q r:a='1' b='2'>"
 		 "<r:c/></r:q></iq>",
-	    "<iq id='1'><q xmlns='urn:r' xmlns:a0='urn:r' a0:a='1' b='2'><c/>"
-	    "</q></iq> first={urn:r}q n=1 body=0\n" },
+	    "<iq id='1' xmlns:r='urn:r'><q xmlns='urn:r' xmlns:r='urn:r' "
+	    "r:a='1' b='2'><c/></q></iq> first={urn:r}q n=1 body=0\n" },
+	{ "a prefix in a value",
+	    OPEN "<iq id='1'><q xmlns='u' xmlns:t='urn:t' t:a='t:x' t:b='2'/>"
+		 "</iq>",
+	    "<iq id='1'><q xmlns='u' xmlns:t='urn:t' t:a='t:x' t:b='2'/></iq> "
+	    "first={u}q n=1 body=0\n" },
+	{ "names of namespaces that are no URI",
+	    OPEN "<message><x xmlns=' &lt;'/></message>",
+	    "<message><x xmlns=' &lt;'/></message> first={ <}x n=1 body=0\n" },
 	{ "a stanza inside another namespace",
 	    OPEN "<message><f xmlns='u'>"
 		 "<message xmlns='jabber:client'><body>i</body></message></f>"
@@ -142,6 +150,30 @@ static const struct {
 	    "streams' xmlns:p='urn:p'><iq id='1'><p:ping/></iq>",
 	    "<iq id='1'><ping xmlns='urn:p'/></iq> first={urn:p}ping n=1 "
 	    "body=0\n" },
+	{ "prefix of the header in attributes",
+	    "<stream:stream "
+	    "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/"
+	    "streams' xmlns:p='urn:p'><iq id='1'><a xmlns='u' p:b='1' p:c='2'/>"
+	    "</iq>",
+	    "<iq id='1'><a xmlns='u' xmlns:p='urn:p' p:b='1' p:c='2'/></iq> "
+	    "first={u}a n=1 body=0\n" },
+	{ "another prefix for streams",
+	    "<s:stream xmlns='jabber:client' "
+	    "xmlns:s='http://etherx.jabber.org/streams'> <iq/></s:stream>",
+	    "<iq/> first={} n=0 body=0\nclose\n" },
+	{ "no prefix for streams",
+	    "<stream xmlns='http://etherx.jabber.org/streams'> </stream>",
+	    "close\n" },
+	{ "an ampersand", OPEN "<message>a & ", "error not-well-formed\n" },
+	{ "a reference without end", OPEN "<message>&amp<",
+	    "error not-well-formed\n" },
+	{ "a tag in a tag", OPEN "<message <", "error not-well-formed\n" },
+	{ "the beginning of a comment", OPEN "<!", "error restricted-xml\n" },
+	{ "the beginning of an instruction", OPEN "<message><?",
+	    "error restricted-xml\n" },
+	{ "text, and nothing more", OPEN "x", "error bad-format\n" },
+	{ "one wrong byte", OPEN "\xff", "error unsupported-encoding\n" },
+	{ "no stream", "x", "error not-well-formed\n" },
 	{ "mismatch", OPEN "<a></b>", "error not-well-formed\n" },
 	{ "unbound prefix", OPEN "<p:a/>", "error not-well-formed\n" },
 	{ "comment", OPEN "<!-- x --><presence/>", "error restricted-xml\n" },
