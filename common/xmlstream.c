@@ -530,7 +530,7 @@ pending_fault(const struct xmlstream *x)
 	while (x->depth <= 1 && at < in->end && is_space(at, 1))
 		at++;
 	len = (size_t)(in->end - at);
-	if (len == 0)
+	if (len == 0 || x->ctxt->instate == XML_PARSER_CDATA_SECTION)
 		return STREAM_ERROR_NONE;
 	if (*at == '<')
 		return markup_fault(x, at, len);

@@ -137,6 +137,10 @@ static const struct {
 	{ "cdata", OPEN "<message><body><![CDATA[<a>]]></body></message>",
 	    "<message><body>&lt;a&gt;</body></message> "
 	    "first={jabber:client}body n=1 body=1\n" },
+	{ "what is markup elsewhere, in cdata",
+	    OPEN "<message><![CDATA[& <b> <!-- &x; ]] ]>]]></message>",
+	    "<message>&amp; &lt;b&gt; &lt;!-- &amp;x; ]] ]&gt;</message> "
+	    "first={} n=0 body=0\n" },
 	{ "foreign first-level element",
 	    OPEN
 	    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
