@@ -243,6 +243,7 @@ struct resolving {
 	struct varlink_call *call;
 	char *socket; /* of the Call Bridge, which has the resolver */
 	char *typed, *host, *port;
+	char *longer;  /* a name without a dot, with the domain; or NULL */
 	char *address; /* numeric with port; NULL: not found */
 	char *why;
 };
@@ -280,7 +281,7 @@ take_record(struct resolving *r, const json_t *records)
 /* The node's own resolver, with its forward zones and local records, is the
  * Call Bridge's: 'dns lookup' shows the same. */
 static void
-ask_call_bridge(struct resolving *r, const char *type)
+ask_call_bridge(struct resolving *r, const char *type, const char *name)
 {
 	struct varlink_client *client;
 	struct error e = { 0 };
@@ -290,7 +291,7 @@ ask_call_bridge(struct resolving *r, const char *type)
 	if (client == NULL)
 		return;
 	if (varlink_client_call(client, "im.callbridge.Dns.Lookup",
-		json_pack("{s:s, s:s}", "type", type, "name", r->host), &result,
+		json_pack("{s:s, s:s}", "type", type, "name", name), &result,
 		&e) == RES_OK)
 		take_record(r, json_object_get(result, "records"));
 	else if (r->why == NULL)
@@ -321,9 +322,14 @@ resolve_work(void *arg)
 
 	if (numeric(r, r->host))
 		return;
-	ask_call_bridge(r, "a");
-	if (r->address == NULL)
-		ask_call_bridge(r, "aaaa");
+	for (size_t i = 0; i < 2 && r->address == NULL; i++) {
+		const char *name = i == 0 ? r->longer : r->host;
+
+		if (name != NULL)
+			ask_call_bridge(r, "a", name);
+		if (name != NULL && r->address == NULL)
+			ask_call_bridge(r, "aaaa", name);
+	}
 	if (r->address == NULL)
 		ask_system(r);
 }
@@ -352,6 +358,7 @@ resolve_done(void *arg)
 	free(r->socket);
 	free(r->typed);
 	free(r->host);
+	free(r->longer);
 	free(r->port);
 	free(r->address);
 	free(r->why);
@@ -401,6 +408,9 @@ CTL_HANDLER(ctl_cluster_join)
 	r->call = call;
 	r->socket = daemon_path(n->daemon, "callbridge.sock");
 	split_address(r, member);
+	/* The list of peers calls its members so. */
+	if (strpbrk(r->host, ".:") == NULL)
+		xasprintf(&r->longer, "%s.%s", r->host, n->domain);
 	worker_run(n->worker, resolve_work, resolve_done, r);
 }
 

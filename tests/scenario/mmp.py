@@ -680,6 +680,11 @@ def scripts_take_no_abbreviations(node):
     expect("'?' isn't known here" in err, err)
 
 
+def a_byte_order_mark_begins_a_script(node):
+    equal(node.script("\ufeffhostname", "hostname"), (0, "cb1\ncb1\n", ""))
+    equal(node.script("hostname", "\ufeffhostname")[0], 2)
+
+
 def a_hash_in_quotes_is_no_comment(node):
     node.script('dns add rr "x. IN TXT #1" # comment')
     equal(node.bridge.calls[-1], ("Dns.AddRr", {"record": "x. IN TXT #1"}))
@@ -1045,7 +1050,7 @@ SERVED = (
     refusals_are_one_line, json_as_it_came, arguments_become_parameters,
     secrets_come_from_standard_input, scripts_repeat_passwords_or_not,
     secrets_on_the_line_are_quoted_nowhere, scripts_go_on_after_errors,
-    scripts_take_no_abbreviations, a_hash_in_quotes_is_no_comment,
+    scripts_take_no_abbreviations, a_byte_order_mark_begins_a_script, a_hash_in_quotes_is_no_comment,
     a_long_line_is_refused, a_forced_command_runs_the_original,
     sftp_still_works, commands_are_audited, nobody_may_nothing,
     options_are_checked,

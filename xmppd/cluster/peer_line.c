@@ -52,6 +52,10 @@ static const size_t message_max[PEER_CHANNELS] = {
 /* Connections that haven't shown who they are. */
 #define UNKNOWN_MAX 64
 
+/* What answers is no server, or not on that port. */
+#define NOT_OURS                                                               \
+	"it does not speak the cluster's protocol: is that its client port?"
+
 static const struct conn_ops line_ops;
 
 /* ---- the end ------------------------------------------------------------ */
@@ -437,7 +441,7 @@ line_message(struct peer_line *l, const uint8_t *msg, size_t len)
 	}
 	if (l->state != LINE_HELLO ||
 	    peer_hello_decode(msg, len, &h) != RES_OK) {
-		line_fail(l, "malformed hello");
+		line_fail(l, l->dialled ? NOT_OURS : "malformed hello");
 		return;
 	}
 	if (l->dialled)
@@ -467,7 +471,10 @@ take_messages(struct peer_line *l, const uint8_t *data, size_t len)
 		cursor_init(&c, data + used, len - used);
 		size = cursor_u32(&c);
 		if (size == 0 || size > max) {
-			line_fail(l, "malformed message");
+			line_fail(l,
+			    l->dialled && l->state == LINE_HELLO
+				? NOT_OURS
+				: "malformed message");
 			break;
 		}
 		if (cursor_left(&c) < size)
@@ -510,7 +517,7 @@ line_secure(struct peer_line *l)
 	struct error e;
 
 	if (!peer_tls_exporter(conn_ssl(l->conn), exporter)) {
-		line_fail(l, "it does not speak the cluster's protocol");
+		line_fail(l, NOT_OURS);
 		return;
 	}
 	if (check_certificate(l, peers_find(l->peers, l->node), NULL, &e) !=
