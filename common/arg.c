@@ -330,6 +330,8 @@ static const struct arg_source user_names = { AT_XMPPD, "User.List", "users",
 	"name" };
 static const struct arg_source domain_names = { AT_XMPPD, "Domain.List",
 	"domains", "domain" };
+static const struct arg_source session_names = { AT_XMPPD, "Session.List",
+	"sessions", "address" };
 static const struct arg_source member_names = { AT_XMPPD, "Cluster.Status",
 	"peers", "address" };
 static const struct arg_source zone_names = { AT_CALLBRIDGE, "Dns.Show",
@@ -391,6 +393,8 @@ static const struct arg_type types[] = {
 	  .check = check_domain, .source = &domain_names, },
 	{ .name = "server", .what = "address or host name [:port]",
 	  .check = check_host_port, },
+	{ .name = "session", .what = "user, or address with its resource",
+	  .check = check_text, .source = &session_names, },
 	{ .name = "topic", .what = "command, or 'cluster'",
 	  .check = check_text, },
 	{ .name = "user", .what = "name of an account",

@@ -94,6 +94,14 @@ const struct command commands[] = {
 	{ .pattern = "xmpp user list", AUDIT, XMPPD("User.List"),
 	  .help = "list the accounts", },
 
+	/* Who is logged in. */
+	{ .pattern = "xmpp sessions [<session:address>]", AUDIT,
+	  XMPPD("Session.List"),
+	  .help = "show who is logged in, on all servers, or one user", },
+	{ .pattern = "xmpp kick <session:address>", ADMIN,
+	  XMPPD("Session.Kick"), .flags = CMD_REMOVES,
+	  .help = "end the sessions of a user, or one session", },
+
 	/* The cluster of XMPP servers. */
 	{ .pattern = "xmpp cluster enable", ADMIN, XMPPD("Cluster.Enable"),
 	  .help = "put the server in cluster mode; it must be disabled", },
@@ -235,6 +243,7 @@ const struct command_group command_groups[] = {
 	{ "xmpp component", "how components may connect" },
 	{ "xmpp multi_domain", "further domains on the same server" },
 	{ "xmpp user", "accounts of XMPP clients" },
+	{ "xmpp sessions", "who is logged in" },
 	{ "xmpp cluster", "the cluster of XMPP servers" },
 	{ "pki", "keys and certificates: the folder that SFTP shows" },
 	{ "callbridge", "this node's own Call Bridge" },

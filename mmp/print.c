@@ -297,6 +297,59 @@ print_users(FILE *out, const json_t *result)
 		fputs("no accounts\n", out);
 }
 
+static void
+print_span(FILE *out, json_int_t seconds)
+{
+	if (seconds < 120)
+		fprintf(out, "%llds", (long long)seconds);
+	else if (seconds < 7200)
+		fprintf(out, "%lldm", (long long)seconds / 60);
+	else
+		fprintf(out, "%lldh", (long long)seconds / 3600);
+}
+
+static void
+print_session(FILE *out, const json_t *one)
+{
+	const char *server = text_of(one, "server");
+
+	print_text(out, text_of(one, "address"));
+	fputs(" from ", out);
+	print_text(out, text_of(one, "peer"));
+	if (server != NULL) {
+		fputs(" on ", out);
+		print_text(out, server);
+	}
+	fputs(" since ", out);
+	print_time(out, json_object_get(one, "since"));
+	fputs(" idle ", out);
+	print_span(out, json_integer_value(json_object_get(one, "idle")));
+	fputc('\n', out);
+}
+
+static void
+print_sessions(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "sessions"), *one;
+	const json_t *missing = json_object_get(result, "missing");
+	json_int_t left =
+	    json_integer_value(json_object_get(result, "left_out"));
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		print_session(out, one);
+	if (json_array_size(list) == 0)
+		fputs("no sessions\n", out);
+	if (left > 0)
+		fprintf(out, "and %lld more: name a user to see them\n",
+		    (long long)left);
+	json_array_foreach(missing, i, one) {
+		fputs("no answer from ", out);
+		print_text(out, json_string_value(one));
+		fputs(": its sessions are not shown\n", out);
+	}
+}
+
 /* ---- xmpp cluster ------------------------------------------------------ */
 
 static void
@@ -453,6 +506,7 @@ const struct mmp_method daemon_methods[] = {
 	{ "Callbridge.Add", NULL, print_callbridge_added },
 	{ "Callbridge.List", NULL, print_callbridges },
 	{ "Domain.List", NULL, print_domains },
+	{ "Session.List", NULL, print_sessions },
 	{ "User.List", NULL, print_users },
 	{ "Cluster.Status", NULL, print_cluster },
 	{ "Bridge.Show", NULL, print_bridge },

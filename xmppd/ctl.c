@@ -36,6 +36,8 @@ static const struct varlink_method methods[] = {
 	{ "Domain.Add", ROLE_ADMIN, ctl_domain_add },
 	{ "Domain.Del", ROLE_ADMIN, ctl_domain_del },
 	{ "Domain.List", ROLE_AUDIT, ctl_domain_list },
+	{ "Session.List", ROLE_AUDIT, ctl_session_list },
+	{ "Session.Kick", ROLE_ADMIN, ctl_session_kick },
 	{ "User.Add", ROLE_ADMIN, ctl_user_add },
 	{ "User.Passwd", ROLE_ADMIN, ctl_user_passwd },
 	{ "User.Del", ROLE_ADMIN, ctl_user_del },

@@ -53,6 +53,12 @@ void ctl_certs_set(struct node *n, struct varlink_call *call, json_t *params,
 void ctl_trust_request(
     struct node *n, uint64_t token, const void *msg, size_t len);
 
+/* ctl_session.c: CONTROL_SESSIONS and CONTROL_KICK of another member. */
+void ctl_sessions_request(
+    struct node *n, uint64_t token, const void *msg, size_t len);
+void ctl_kick_request(
+    struct node *n, uint64_t token, const void *msg, size_t len);
+
 /* The handlers, by interface. */
 #define CTL_HANDLER(name)                                                      \
 	void name(struct varlink_call *call, json_t *params, void *ctx)
@@ -76,6 +82,8 @@ CTL_HANDLER(ctl_component_disable_plaintext);
 CTL_HANDLER(ctl_domain_add);
 CTL_HANDLER(ctl_domain_del);
 CTL_HANDLER(ctl_domain_list);
+CTL_HANDLER(ctl_session_list);
+CTL_HANDLER(ctl_session_kick);
 CTL_HANDLER(ctl_user_add);
 CTL_HANDLER(ctl_user_passwd);
 CTL_HANDLER(ctl_user_del);

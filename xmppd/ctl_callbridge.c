@@ -203,20 +203,20 @@ struct listing {
 };
 
 static void
-find_peer(void *arg, const char *name, const char *peer, int64_t since)
+find_peer(void *arg, const struct edge_session *s)
 {
 	struct listing *l = arg;
 	size_t len = strlen(l->name);
 
-	(void)since;
-	if (strncmp(name, l->name, len) == 0 && name[len] == '.')
-		snprintf(l->peer, sizeof(l->peer), "%s", peer);
+	if (s->component && strncmp(s->address, l->name, len) == 0 &&
+	    s->address[len] == '.')
+		snprintf(l->peer, sizeof(l->peer), "%s", s->peer);
 }
 
 static void
 find_in_edge(struct edge *edge, void *arg)
 {
-	edge_components(edge, find_peer, arg);
+	edge_sessions(edge, find_peer, arg);
 }
 
 /* The member that a component is connected to; NULL: none. */

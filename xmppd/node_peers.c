@@ -152,6 +152,10 @@ peer_request_cb(void *arg, uint32_t node, const char *peer, uint64_t token,
 		leader_request(n->lead, token, msg, len);
 	else if (kind == CONTROL_TRUST_CHECK)
 		ctl_trust_request(n, token, msg, len);
+	else if (kind == CONTROL_SESSIONS)
+		ctl_sessions_request(n, token, msg, len);
+	else if (kind == CONTROL_KICK)
+		ctl_kick_request(n, token, msg, len);
 	else
 		peers_answer(n->peers, token, NULL, 0);
 }

@@ -12,6 +12,7 @@ SAMPLES = {
     "basename": "fresh", "attribute": "CN:x", "csr": "x", "ca": "y",
     "root": "certall.cer", "server": "10.0.0.53", "zone": "tptac9.com",
     "record": "x.tptac9.com. IN A 10.0.0.1", "type": "srv", "topic": "xmpp",
+    "address": "ann",
 }
 
 # What has not the form of one. Others are wrong for all of them.
@@ -26,6 +27,7 @@ WRONG = {
     "csr": ("a/b",), "ca": ("a.crt",), "root": ("",),
     "server": ("10.0.0.53:0", "[10.0.0.53]"), "zone": ("a..b",),
     "record": (), "type": ("mx", "any"), "topic": (),
+    "address": (),
 }
 ALWAYS_WRONG = ("", "a\x01b")
 

@@ -156,6 +156,28 @@ class Xmppd:
             check(line["ok"], "%s: %s" % (method, line["text"]))
         return answer
 
+    # -- commands, as an administrator types them
+
+    def mmp(self, command, typed=""):
+        return subprocess.run(
+            [self.build + "/bin/mmp", "--root", self.dir, "-c", command],
+            input=typed, capture_output=True, text=True, check=False,
+            timeout=20 * SLOW)
+
+    def done(self, command, typed=""):
+        """What a command that has to succeed prints."""
+        ended = self.mmp(command, typed)
+        check(ended.returncode == 0, "%s: %s%s" % (
+            command, ended.stdout, ended.stderr))
+        return ended.stdout
+
+    def refused(self, command, words, typed=""):
+        """A command that has to be refused, with these words."""
+        ended = self.mmp(command, typed)
+        said = ended.stdout + ended.stderr
+        check(ended.returncode != 0 and words in said, "%s: %s" % (
+            command, said))
+
     def log(self):
         with open(self.dir + "/out") as out:
             return out.read()

@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import ssl
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
@@ -62,22 +61,6 @@ class Server(Xmppd):
         for name, domain in FILES.items():
             self.done("pki selfsigned %s CN:%s" % (name, domain))
         self.done("xmpp certs first.key first.crt")
-
-    def run(self, command, typed=""):
-        return subprocess.run(
-            [self.build + "/bin/mmp", "--root", self.dir, "-c", command],
-            input=typed, capture_output=True, text=True)
-
-    def done(self, command, typed=""):
-        ended = self.run(command, typed)
-        check(ended.returncode == 0, "%s: %s%s" % (
-            command, ended.stdout, ended.stderr))
-        return ended.stdout
-
-    def refused(self, command, words, typed=""):
-        ended = self.run(command, typed)
-        check(ended.returncode != 0 and words in ended.stdout + ended.stderr,
-              "%s: %s%s" % (command, ended.stdout, ended.stderr))
 
     def add_second(self):
         return self.done(ADD % (SECOND, "second", "second"))

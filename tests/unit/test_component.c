@@ -375,11 +375,14 @@ a_refused_bind_is_a_stream_error(void **state)
 }
 
 static void
-count_cb(void *arg, const char *name, const char *peer, int64_t since)
+count_cb(void *arg, const struct edge_session *s)
 {
-	assert_string_equal(name, "cb1.example.org");
-	assert_string_equal(peer, "127.0.0.1:40001");
-	assert_true(since > 0);
+	if (!s->component)
+		return;
+	assert_string_equal(s->address, "cb1.example.org");
+	assert_string_equal(s->peer, "127.0.0.1:40001");
+	assert_true(s->since > 0);
+	assert_int_equal(s->idle_ms, 0);
 	(*(unsigned *)arg)++;
 }
 
@@ -391,7 +394,7 @@ is_listed_for_status(void **state)
 	struct client *other = client_bound(p, "x");
 	unsigned count = 0;
 
-	edge_components(p->edge, count_cb, &count);
+	edge_sessions(p->edge, count_cb, &count);
 	assert_int_equal(count, 1);
 	client_free(other);
 	client_free(c);

@@ -14,6 +14,8 @@ enum control_kind {
 	CONTROL_MOVED,       /* reconciler.c: I am at another address now */
 	CONTROL_REMOVED,     /* membership.c: you are no member any more */
 	CONTROL_TRUST_CHECK, /* ctl_xmpp.c: would you trust this certificate? */
+	CONTROL_SESSIONS,    /* ctl_session.c: who is logged in there? */
+	CONTROL_KICK,        /* ctl_session.c: end these, leader */
 };
 
 #endif

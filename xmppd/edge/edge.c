@@ -457,13 +457,18 @@ edge_stats(const struct edge *e)
 }
 
 void
-edge_components(const struct edge *e,
-    void (*fn)(void *arg, const char *name, const char *peer, int64_t since),
-    void *arg)
+edge_sessions(const struct edge *e,
+    void (*fn)(void *arg, const struct edge_session *s), void *arg)
 {
 	const struct session *s;
+	struct edge_session info;
 
-	TAILQ_FOREACH(s, &e->sessions, next)
-		if (s->stream.component)
-			fn(arg, s->bare, s->peer, s->since);
+	TAILQ_FOREACH(s, &e->sessions, next) {
+		info = (struct edge_session){ .address = s->up.full,
+			.peer = s->peer,
+			.component = s->stream.component,
+			.since = s->since,
+			.idle_ms = edge_now(e) - s->last_read };
+		fn(arg, &info);
+	}
 }

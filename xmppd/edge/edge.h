@@ -114,9 +114,15 @@ struct edge_stats {
 };
 struct edge_stats edge_stats(const struct edge *e);
 
-/* The components logged in here, for status. */
-void edge_components(const struct edge *e,
-    void (*fn)(void *arg, const char *name, const char *peer, int64_t since),
-    void *arg);
+/* A session that is logged in, for `xmpp sessions` and status; borrowed. */
+struct edge_session {
+	const char *address; /* a full JID; a component's domain */
+	const char *peer;    /* where it is connected from */
+	bool component;
+	int64_t since;    /* bound: unix seconds */
+	uint64_t idle_ms; /* since anything was read from it */
+};
+void edge_sessions(const struct edge *e,
+    void (*fn)(void *arg, const struct edge_session *s), void *arg);
 
 #endif

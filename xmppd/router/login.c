@@ -234,6 +234,31 @@ login_kick(
 	kick_send(r, s, text);
 }
 
+size_t
+router_kick(struct router *r, const char *address, const char *condition,
+    const char *text, uint64_t now)
+{
+	struct login *s;
+	struct address a;
+	struct user *u;
+	size_t count = 0;
+
+	r->now = now;
+	address_read(r, text_of(address), &a);
+	u = user_find(r, a.bare);
+	if (u == NULL)
+		return 0;
+	TAILQ_FOREACH(s, &u->sessions, of_user) {
+		if (!login_is_there(s) ||
+		    (a.resource.data != NULL && !text_is(a.full, s->full)))
+			continue;
+		login_kick(r, s, condition, text);
+		count++;
+	}
+	router_run(r);
+	return count;
+}
+
 /* ---- announced --------------------------------------------------------- */
 
 /*

@@ -83,6 +83,11 @@ void router_set_voters(
 void router_applied(
     struct router *r, const struct store_event *event, uint64_t now);
 
+/* The administrator ends sessions: all of a bare address or a component, or the
+ * one with a full address. How many there were. */
+size_t router_kick(struct router *r, const char *address, const char *condition,
+    const char *text, uint64_t now);
+
 /* Every 100 ms or so: holds, grace, prunings, retries. Returns when it next
  * wants to be called at the latest (absolute ms). */
 uint64_t router_tick(struct router *r, uint64_t now);
