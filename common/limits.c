@@ -41,6 +41,10 @@ const struct limit_row limit_rows[LIMITS] = {
 	    "time for a login" },
 	[LIMIT_RESUME_TIME] = { "resume-time", "s", 300, 0, 86400,
 	    "how long a session that lost its connection can be resumed" },
+	[LIMIT_ARCHIVE] = { "archive", "bytes", 256 * MIB, 64 * KIB,
+	    1024 * 1024 * MIB, "archive of one user; the oldest go" },
+	[LIMIT_OFFLINE] = { "offline", "bytes", 4 * MIB, 0, 1024 * MIB,
+	    "messages that wait for one user" },
 };
 
 void

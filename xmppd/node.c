@@ -285,6 +285,8 @@ store_applied_cb(void *arg, const struct store_event *ev)
 	case STORE_NEXT_RAFT_ID:
 	case STORE_ITEMS:
 	case STORE_FORMER_DEL:
+	case STORE_ARCHIVE:
+	case STORE_SWEEP:
 		break;
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "xmppd/cluster/store_archive.h"
 
 static void
 applied_cb(void *arg, const struct store_event *event)
@@ -225,6 +226,25 @@ sample_items(struct buf *b)
 }
 
 static void
+sample_archive(struct buf *b)
+{
+	struct archive_message m = { .time = 1700000000000,
+		.stanza = { text_stanza, strlen(text_stanza) },
+		.in = { { .account = text_of(text_name),
+			    .peer = text_of(text_contact),
+			    .uid = { 1 } },
+		    { .account = text_of("bob"),
+			.peer = text_of("alice@example.com/x"),
+			.uid = { 2 } } },
+		.count = 2 };
+
+	store_cmd_archive(b, 7);
+	store_cmd_archive_add(b, &m);
+	store_cmd_archive_add(b, &m);
+	store_cmd_archive_end(b);
+}
+
+static void
 sample_cluster(size_t i, struct buf *b)
 {
 	struct store_member m;
@@ -298,6 +318,12 @@ store_sample(size_t i, struct buf *b)
 		break;
 	case STORE_ITEMS:
 		sample_items(b);
+		break;
+	case STORE_ARCHIVE:
+		sample_archive(b);
+		break;
+	case STORE_SWEEP:
+		store_cmd_sweep(b, 1800000000000);
 		break;
 	default:
 		if (i > STORE_LAST)

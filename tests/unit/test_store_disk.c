@@ -156,7 +156,9 @@ file_of_an_older_version_is_brought_up_to_date(void **state)
 	store_digest(f->store, before);
 	store_close(f->store);
 	run_sql(f,
-	    "DROP TABLE item; DROP TABLE item_use;"
+	    "DROP TABLE item; DROP TABLE item_use; DROP TABLE archive;"
+	    "DROP TABLE archive_of; DROP TABLE archive_gone;"
+	    "DROP TABLE message_use;"
 	    "DROP TABLE removed; DROP TABLE former; DROP INDEX roster_host;"
 	    "ALTER TABLE roster DROP COLUMN host;"
 	    "ALTER TABLE account DROP COLUMN id;"

@@ -260,6 +260,15 @@ db_bind_text(struct db_query *q, const char *text)
 }
 
 void
+db_bind_text_n(struct db_query *q, const char *text, size_t len)
+{
+	if (!db_failed(q->db))
+		db_check(q,
+		    sqlite3_bind_text(
+			q->stmt, ++q->bound, text, (int)len, SQLITE_STATIC));
+}
+
+void
 db_bind_blob(struct db_query *q, const void *data, size_t len)
 {
 	/* A NULL pointer would bind NULL, and no bytes are a value. */

@@ -43,6 +43,7 @@ struct db_query *db_query(struct db *db, const char *sql);
 void db_bind_int(struct db_query *q, int64_t value);
 void db_bind_uint(struct db_query *q, uint64_t value);   /* bit by bit */
 void db_bind_text(struct db_query *q, const char *text); /* NULL is NULL */
+void db_bind_text_n(struct db_query *q, const char *text, size_t len);
 void db_bind_blob(struct db_query *q, const void *data, size_t len);
 bool db_row(struct db_query *q);
 void db_end(struct db_query *q);

@@ -33,6 +33,13 @@ struct event_base;
  */
 #define SHARED_DOMAINS "domain/" /* and its name: a further domain */
 
+/* What is archived of those who didn't say: "always", "roster" or "never"; and
+ * for how many days; absent: for ever. Limits are in bytes, for each user. */
+#define SHARED_ARCHIVE "archive"
+#define SHARED_ARCHIVE_KEEP "archive-keep"
+#define SHARED_ARCHIVE_LIMIT "limit/archive"
+#define SHARED_OFFLINE_LIMIT "limit/offline"
+
 /* ---- commands ---------------------------------------------------------- */
 
 enum store_command {
@@ -68,8 +75,11 @@ enum store_command {
 	STORE_ITEMS,        /* ops on items that no frame asked for */
 	STORE_FORMER_DEL,   /* local, account id: all have been told that this
 			       deleted account's sessions have ended */
+	STORE_ARCHIVE,      /* batch, messages (store_archive.h) */
+	STORE_SWEEP,        /* time: a part of what is to be taken out of
+			       archives goes; -> how many messages */
 };
-#define STORE_LAST STORE_FORMER_DEL
+#define STORE_LAST STORE_SWEEP
 
 /* A change of one roster item (RFC 6121, 2.1.2). */
 struct store_roster_item {
@@ -86,8 +96,8 @@ struct store_roster_item {
 };
 
 enum effect_op {
-	EFFECT_STORE =
-	    1,         /* user, time, stanza bytes: a row; id in the result */
+	EFFECT_STORE = 1, /* user, time, stanza bytes: a row; id in the result;
+			     RES_LIMIT, and no effect, beyond the limit */
 	EFFECT_ROSTER, /* user, item: set as a whole, version given by apply */
 	EFFECT_ROSTER_DEL, /* user, contact */
 	EFFECT_DONE,       /* nothing but the note that the frame is done */
@@ -113,6 +123,7 @@ enum item_space {
 	SPACE_PUSH,    /* XEP-0357; node: ""; id: service and its node */
 	SPACE_CAPS,    /* the server's own: XEP-0115; id: a hash; value:
 			  what a client of that hash wants to be told of */
+	SPACE_ARCHIVE, /* XEP-0441; node, id: ""; value: what is archived */
 	SPACE_ROLE,    /* the server's own; node: "admin": who administers
 			  it (XEP-0133); id: an account, and it goes with
 			  that */
@@ -215,7 +226,8 @@ struct store_event {
 	int code;               /* RES_* */
 	uint64_t id;            /* EFFECT: of the first op that made a row
 				   or version; NEXT_RAFT_ID; ACCOUNT_ADD,
-				   ACCOUNT_DEL: the account's id */
+				   ACCOUNT_DEL: the account's id; ARCHIVE: the
+				   batch; SWEEP: how many */
 	const char *name;       /* setting, account, component; or NULL */
 	const struct store_effect *effect; /* EFFECT: with row ids and versions;
 					      ITEMS: only the ops; else NULL */

@@ -141,22 +141,6 @@ store_next_version(struct db *db, const char *local)
 	return db_run(q) == 0 ? 0 : version;
 }
 
-uint64_t
-store_add_row(
-    struct db *db, const char *local, int64_t time, const struct buf *stanza)
-{
-	uint64_t id = store_count_up(db, COUNTER_ROW);
-	struct db_query *q =
-	    db_query(db, "INSERT INTO message VALUES (?, ?, ?, ?)");
-
-	db_bind_uint(q, id);
-	db_bind_text(q, local);
-	db_bind_int(q, time);
-	db_bind_blob(q, stanza->data, stanza->len);
-	db_run(q);
-	return id;
-}
-
 static void
 delete_of(struct db *db, const char *sql, const char *local)
 {
@@ -348,7 +332,8 @@ store_apply_account_del(struct db *db, struct store_applied *a)
 	delete_of(db, "DELETE FROM account WHERE local = ?", local);
 	delete_of(db, "DELETE FROM roster WHERE local = ?", local);
 	delete_of(db, "DELETE FROM removed WHERE local = ?", local);
-	delete_of(db, "DELETE FROM message WHERE local = ?", local);
+	store_delete_rows(db, local);
+	store_apply_archive_leave(db, local);
 	delete_of(db, "DELETE FROM item WHERE local = ?", local);
 	delete_of(db, "DELETE FROM item_use WHERE local = ?", local);
 	store_apply_role_del(db, local);

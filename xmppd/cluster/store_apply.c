@@ -89,24 +89,9 @@ apply_component_del(struct db *db, struct store_applied *a)
 	count =
 	    delete_by(db, "DELETE FROM component WHERE name = ?", a->data.name);
 	if (count > 0 && box != NULL)
-		delete_by(db, "DELETE FROM message WHERE local = ?", box);
+		store_delete_rows(db, box);
 	free(box);
 	return count > 0 ? RES_OK : RES_NOT_FOUND;
-}
-
-static int
-apply_rows_del(struct db *db, struct store_applied *a)
-{
-	struct db_query *q;
-
-	for (size_t i = 0; i < a->data.row_count; i++) {
-		q = db_query(db, "DELETE FROM message WHERE id = ?");
-		db_bind_uint(q, a->data.rows[i]);
-		db_run(q);
-	}
-	a->event.rows = a->data.rows;
-	a->event.row_count = a->data.row_count;
-	return RES_OK;
 }
 
 static int
@@ -116,7 +101,9 @@ apply_clear(struct db *db, struct store_applied *a)
 	    "DELETE FROM account; DELETE FROM roster; DELETE FROM removed;"
 	    "DELETE FROM former; DELETE FROM message;"
 	    "DELETE FROM component; DELETE FROM item;"
-	    "DELETE FROM item_use");
+	    "DELETE FROM item_use; DELETE FROM message_use;"
+	    "DELETE FROM archive; DELETE FROM archive_of;"
+	    "DELETE FROM archive_gone");
 	store_apply_members_but(db, a->data.member.identity);
 	return RES_OK;
 }
@@ -129,7 +116,7 @@ static const store_apply_fn commands[] = {
 	[STORE_COMPONENT_ADD] = apply_component_add,
 	[STORE_COMPONENT_DEL] = apply_component_del,
 	[STORE_EFFECT] = store_apply_effect,
-	[STORE_ROWS_DEL] = apply_rows_del,
+	[STORE_ROWS_DEL] = store_apply_rows_del,
 	[STORE_PRUNE] = store_apply_prune,
 	[STORE_ORIGIN_END] = store_apply_origin_end,
 	[STORE_MEMBER_PUT] = store_apply_member_put,
@@ -141,6 +128,8 @@ static const store_apply_fn commands[] = {
 	[STORE_CLEAR] = apply_clear,
 	[STORE_ITEMS] = store_apply_items,
 	[STORE_FORMER_DEL] = store_apply_former_del,
+	[STORE_ARCHIVE] = store_apply_archive,
+	[STORE_SWEEP] = store_apply_sweep,
 };
 
 /* Whether this very command was applied before: its result, once more. */

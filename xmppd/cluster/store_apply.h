@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "common/result.h"
+#include "common/limits.h"
 #include "xmppd/cluster/store.h"
 #include "xmppd/cluster/store_command.h"
 
@@ -53,7 +53,8 @@ enum store_counter {
 	COUNTER_COMPONENT, /* the newest component's place in the order */
 	COUNTER_RAFT_ID,   /* the highest Raft id handed out or seen */
 	COUNTER_RESULT,    /* how many results were kept */
-	COUNTER_ITEM       /* the newest item's sequence number */
+	COUNTER_ITEM,      /* the newest item's sequence number */
+	COUNTER_ARCHIVE    /* the newest archive's number */
 };
 uint64_t store_count_up(struct db *db, enum store_counter which);
 
@@ -72,8 +73,6 @@ char *store_account_of(struct db *db, const char *jid);
  * address that isn't a component's. The caller frees. */
 char *store_box_of(struct db *db, const char *jid);
 char *store_box_of_name(struct db *db, const char *name);
-uint64_t store_add_row(
-    struct db *db, const char *local, int64_t time, const struct buf *stanza);
 
 /* store_effect.c */
 int store_apply_effect(struct db *db, struct store_applied *a);
@@ -88,6 +87,25 @@ int store_apply_item_del(
     struct db *db, const struct store_op *op, uint64_t *made);
 /* An account's role ends with it. */
 void store_apply_role_del(struct db *db, const char *local);
+
+/* store_message.c: *made is the row's id. */
+uint64_t store_add_row(
+    struct db *db, const char *local, int64_t time, const struct buf *stanza);
+void store_delete_rows(struct db *db, const char *local);
+int store_apply_message(
+    struct db *db, const struct store_op *op, uint64_t *made);
+int store_apply_rows_del(struct db *db, struct store_applied *a);
+
+/* store_archive.c. A message's key: its archive's number and its place. */
+#define ARCHIVE_PLACE_BITS 36
+#define ARCHIVE_PLACE_MASK ((UINT64_C(1) << ARCHIVE_PLACE_BITS) - 1)
+int64_t store_archive_place(uint64_t id, uint64_t place);
+int64_t store_limit(struct db *db, const char *name, enum limit limit);
+int64_t store_archive_horizon(struct db *db, int64_t now);
+int store_apply_archive(struct db *db, struct store_applied *a);
+int store_apply_sweep(struct db *db, struct store_applied *a);
+/* The account is gone: its archive is nobody's. */
+void store_apply_archive_leave(struct db *db, const char *local);
 
 /* store_member.c */
 int store_apply_member_put(struct db *db, struct store_applied *a);

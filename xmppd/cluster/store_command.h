@@ -22,6 +22,10 @@ struct store_command_data {
 	size_t row_count;
 	struct store_member member; /* BOOT, DEL, CLEAR: identity, boot only */
 	uint32_t raft_id;
+	uint64_t batch; /* ARCHIVE, and its messages, borrowed: */
+	const uint8_t *messages;
+	size_t messages_len;
+	int64_t time; /* SWEEP: unix milliseconds */
 };
 
 /*

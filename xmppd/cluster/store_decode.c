@@ -12,6 +12,7 @@
 #include "common/crypto.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "xmppd/cluster/store_archive.h"
 
 /* The least that an op of an effect takes: its kind and an absent user. */
 #define OP_MIN 5
@@ -227,6 +228,25 @@ decode_effect(struct cursor *c, struct store_command_data *d)
 	decode_ops(c, effect);
 }
 
+/* Applying reads them again, from the same bytes. */
+static void
+decode_archive(struct cursor *c, struct store_command_data *d)
+{
+	struct archive_message m;
+
+	d->batch = cursor_u64(c);
+	d->messages = c->p;
+	d->messages_len = cursor_left(c);
+	while (archive_message_next(c, &m))
+		;
+}
+
+static void
+decode_sweep(struct cursor *c, struct store_command_data *d)
+{
+	d->time = (int64_t)decode_count(c);
+}
+
 static void
 decode_rows(struct cursor *c, struct store_command_data *d)
 {
@@ -326,6 +346,8 @@ static void (*const decoders[])(
 	[STORE_CLEAR] = decode_identity,
 	[STORE_ITEMS] = decode_items,
 	[STORE_FORMER_DEL] = decode_former,
+	[STORE_ARCHIVE] = decode_archive,
+	[STORE_SWEEP] = decode_sweep,
 };
 
 int

@@ -167,8 +167,7 @@ apply_op(struct db *db, struct store_op *op, uint64_t *made)
 {
 	switch ((enum effect_op)op->op) {
 	case EFFECT_STORE:
-		*made = store_add_row(db, op->user, op->time, &op->stanza);
-		break;
+		return store_apply_message(db, op, made);
 	case EFFECT_ROSTER:
 		*made = apply_roster(db, op);
 		break;

@@ -187,8 +187,8 @@ store_row_count(struct store *s)
 size_t
 store_user_row_count(struct store *s, const char *local)
 {
-	struct db_query *q =
-	    store_read_query(s, "SELECT count(*) FROM message WHERE local = ?");
+	struct db_query *q = store_read_query(
+	    s, "SELECT count FROM message_use WHERE local = ?");
 	size_t count;
 
 	db_bind_text(q, local);
@@ -448,6 +448,10 @@ static const char *const digested[] = {
 	"SELECT * FROM effect ORDER BY node, edge, incarnation, num",
 	"SELECT * FROM result ORDER BY place",
 	"SELECT * FROM member ORDER BY identity",
+	"SELECT * FROM message_use ORDER BY local",
+	"SELECT * FROM archive ORDER BY place",
+	"SELECT * FROM archive_of ORDER BY local",
+	"SELECT * FROM archive_gone ORDER BY id",
 	"SELECT * FROM leaving ORDER BY raft_id",
 };
 

@@ -75,6 +75,24 @@ static const char *const schema[] = {
 	" to_ INTEGER NOT NULL, from_ INTEGER NOT NULL, ask INTEGER NOT NULL,"
 	" pending_in INTEGER NOT NULL,"
 	" PRIMARY KEY (local, account, contact)) WITHOUT ROWID;",
+
+	"CREATE TABLE message_use (local TEXT PRIMARY KEY,"
+	" count INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO message_use SELECT local, count(*),"
+	" sum(length(stanza) + 64) FROM message GROUP BY local;"
+	/* The place has the archive's id in its upper bits. */
+	"CREATE TABLE archive (place INTEGER PRIMARY KEY,"
+	" archive INTEGER NOT NULL, uid BLOB NOT NULL, peer TEXT NOT NULL,"
+	" resource TEXT, time INTEGER NOT NULL, stanza BLOB NOT NULL);"
+	"CREATE UNIQUE INDEX archive_uid ON archive (archive, uid);"
+	"CREATE INDEX archive_peer ON archive (archive, peer);"
+	"CREATE TABLE archive_of (local TEXT PRIMARY KEY,"
+	" id INTEGER NOT NULL UNIQUE, first INTEGER NOT NULL,"
+	" next INTEGER NOT NULL, bytes INTEGER NOT NULL, oldest INTEGER,"
+	" newest INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX archive_oldest ON archive_of (oldest)"
+	" WHERE oldest IS NOT NULL;"
+	"CREATE TABLE archive_gone (id INTEGER PRIMARY KEY);",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
