@@ -11,8 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "lib"))
 
 from xmppd_node import (  # noqa: E402
-    ADDRESS, COMPONENT, DOMAIN, STANZA_ERRORS, Loop, Stream, Xmppd, header,
-    online, run_tests)
+    ADDRESS, COMPONENT, DOMAIN, STANZA_ERRORS, Loop, Stream, Xmppd, check,
+    header, online, run_tests)
 
 NAME = "cb1." + DOMAIN
 SECRET = "s3cret"
@@ -239,6 +239,112 @@ def test_slixmpps_component(server):
         loop.wait_for("a pong", answered)
         bridge.disconnect()
     ann.close()
+    server.call("Component.DisablePlaintext")
+
+
+class Gateway:
+    """A gateway made of slixmpp's component class: it keeps nothing, lets
+    everybody see its contacts, and shows these to who asks."""
+
+    def __init__(self, loop, server):
+        from slixmpp.componentxmpp import ComponentXMPP
+        self.loop = loop
+        self.seen = []
+        self.xmpp = xmpp = ComponentXMPP(NAME, SECRET, ADDRESS,
+                                         server.component_port)
+        xmpp.roster.auto_authorize = None
+        xmpp.roster.auto_subscribe = None
+        started = []
+        xmpp.add_event_handler("session_start", started.append)
+        for kind in ("available", "unavailable", "subscribe", "unsubscribe",
+                     "unsubscribed", "probe"):
+            xmpp.add_event_handler("presence_" + kind, self.take)
+        xmpp.connect()
+        loop.wait_for("slixmpp's component", lambda: started)
+
+    def take(self, stanza):
+        kind, who = stanza["type"], stanza["from"].bare
+        self.seen.append((kind, str(stanza["from"]), str(stanza["to"])))
+        if kind == "subscribe":
+            self.xmpp.send_presence(pfrom=stanza["to"], pto=who,
+                                    ptype="subscribed")
+            self.xmpp.send_presence(pfrom=stanza["to"], pto=who,
+                                    ptype="subscribe")
+        if kind in ("subscribe", "probe"):
+            self.xmpp.send_presence(pfrom=stanza["to"].bare + "/gw", pto=who,
+                                    pstatus="from the gateway")
+
+    def wait_for(self, *stanza):
+        self.loop.wait_for("%s, not %s" % (stanza, self.seen),
+                           lambda: stanza in self.seen)
+
+    def end(self):
+        self.xmpp.disconnect()
+        self.loop.turn(0.2)
+
+
+def wait_at(loop, stream, *texts):
+    def came():
+        stream.read(0.02)
+        return all(text in stream.text for text in texts)
+    loop.wait_for(texts, came)
+    stream.text = ""
+
+
+def test_gateway_that_comes_back(server):
+    """RFC 6121, 3.1.2 and 4.3: a request waits for a component that is away;
+    one that has lost its state learns who is here, and who is here sees its
+    contacts again."""
+    friend, ann = "friend@" + NAME, "ann@" + DOMAIN
+    server.call("Component.EnablePlaintext")
+    with Loop() as loop:
+        stream = online(server, "ann", "phone")
+        stream.send("<presence type='subscribe' to='%s'/>" % friend)
+        stream.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/>"
+                    "</iq>")
+        wait_at(loop, stream, "ask='subscribe'")
+        first = Gateway(loop, server)
+        first.wait_for("subscribe", ann, friend)
+        wait_at(loop, stream, "from the gateway", "type='subscribe'")
+        stream.send("<presence type='subscribed' to='%s'/>" % friend)
+        first.wait_for("available", ann + "/phone", friend)
+        first.end()
+        stream.read(0.1)
+        stream.text = ""
+        second = Gateway(loop, server)
+        second.wait_for("probe", ann, friend)
+        second.wait_for("available", ann + "/phone", friend)
+        wait_at(loop, stream, "from the gateway")
+        second.end()
+        stream.close()
+    server.call("Component.DisablePlaintext")
+
+
+def test_gateway_is_told_of_a_deleted_account(server):
+    """What it was subscribed to ends, also while it is away."""
+    friend, zoe = "friend@" + NAME, "zoe@" + DOMAIN
+    server.call("User.Add", name="zoe", password="secret-zoe")
+    server.call("Component.EnablePlaintext")
+    with Loop() as loop:
+        stream = online(server, "zoe", "phone")
+        first = Gateway(loop, server)
+        stream.send("<presence type='subscribe' to='%s'/>" % friend)
+        first.wait_for("subscribe", zoe, friend)
+        wait_at(loop, stream, "type='subscribe'")
+        stream.send("<presence type='subscribed' to='%s'/>" % friend)
+        first.wait_for("available", zoe + "/phone", friend)
+        first.end()
+        server.call("User.Del", name="zoe")
+        stream.expect_error("not-authorized")
+        second = Gateway(loop, server)
+        second.wait_for("unsubscribe", zoe, friend)
+        second.wait_for("unsubscribed", zoe, friend)
+        second.end()
+        third = Gateway(loop, server)
+        loop.turn(0.5)
+        check(all(zoe not in who for _, who, _ in third.seen),
+              "told again: %s" % third.seen)
+        third.end()
     server.call("Component.DisablePlaintext")
 
 
