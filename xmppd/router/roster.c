@@ -152,10 +152,11 @@ op_applied(struct router *r, const struct store_op *op, uint64_t row)
 	u = user_find_account(r, op->user);
 	if (u == NULL)
 		return;
-	if (op->op == EFFECT_STORE && row != 0)
-		offline_stored(r, u);
-	if (op->op == EFFECT_STORE)
+	if (op->op == EFFECT_STORE) {
+		if (row != 0)
+			offline_stored(r, u);
 		return;
+	}
 	if (u->roster != NULL)
 		roster_apply(u->roster, op);
 	roster_push(r, u);
