@@ -51,7 +51,8 @@ UNIT	:= $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(SRC_unit))
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(SRC_fuzz))
 
-.PHONY: all build deps check compile-tests unit lint lab asan fuzz bench clean install
+.PHONY: all build deps check compile-tests unit lint lab asan tsan fuzz bench \
+    clean install
 
 all: deps
 	@$(MAKE) --no-print-directory build
@@ -118,6 +119,13 @@ asan: deps
 .PHONY: asan-run
 asan-run: build $(UNIT)
 	@tests/check $(BUILD) --sanitized $(PARTS)
+
+# Threads: what the edges, the store and Raft share. TSAN_PARTS as above.
+TSAN_PARTS ?= unit c2s component mmp trouble
+
+tsan: deps
+	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' \
+	    SAN='-fsanitize=thread -Wno-error' PARTS='$(TSAN_PARTS)' asan-run
 
 lab: deps
 	@$(MAKE) --no-print-directory build

@@ -3,15 +3,20 @@
  *
  *   load HOST PORT DOMAIN CA PASSWORD USERS idle
  *   load ... login COUNT CONCURRENT
+ *   load ... refused COUNT CONCURRENT
  *   load ... chat SECONDS RATE WINDOW
  *   load ... probe MILLISECONDS HOST2
  *
- * USERS accounts are called user0, user1, ...; each but in `login` is logged in
- * once. When all is prepared it prints "ready", and goes on with a line from
- * standard input.
+ * USERS accounts are called user0, user1, ...; each is logged in once, but in
+ * `login` and `refused`. With the password "-" the server is a relay (relay.c),
+ * and they have numbers. When all is prepared it prints "ready", and goes on
+ * with a line from standard input.
  *
  * idle	sits there, available, until the next line.
  * login	logs in and out COUNT times, CONCURRENT at a time.
+ * refused	the same for accounts nobody0, nobody1, ... that don't exist;
+ *	connections come from 127.0.0.2, 127.0.0.3 and so on, so that no address
+ *	is locked out.
  * chat	users 0 and 1, 2 and 3, ... talk to each other: RATE messages a
  *	second in all, or with RATE 0 as fast as it goes with WINDOW messages
  *	of each under way.
@@ -54,7 +59,7 @@ struct load {
 	struct user *users;
 	size_t count, next, there;
 	size_t logins, logins_wanted;
-	bool measuring, sending, closing;
+	bool measuring, sending, refused;
 
 	uint64_t rate, window;
 	uint64_t start, end, sent, received;
@@ -66,7 +71,8 @@ struct load {
 static void
 user_name(const struct user *u, char out[32])
 {
-	snprintf(out, 32, "user%zu", u->number);
+	snprintf(
+	    out, 32, "%s%zu", u->load->refused ? "nobody" : "user", u->number);
 }
 
 /* ---- messages ------------------------------------------------------------ */
@@ -144,10 +150,27 @@ login_next(struct load *l)
 	struct user *u = &l->users[l->next++ % l->count];
 	struct bot_env *env =
 	    l->second.base != NULL && u->number == 1 ? &l->second : &l->env;
-	char name[32];
+	char name[32], from[32];
 
+	if (env->relay) {
+		u->bot = bot_new_relayed(env, (uint32_t)u->number, &ops, u);
+		return;
+	}
 	user_name(u, name);
-	u->bot = bot_new(env, name, &ops, u);
+	if (l->refused)
+		snprintf(from, sizeof(from), "127.0.%zu.%zu",
+		    l->next / 250 % 250, l->next % 250 + 2);
+	u->bot = bot_new(env, name, l->refused ? from : NULL, &ops, u);
+}
+
+/* A login is through. */
+static void
+count_login(struct load *l)
+{
+	if (++l->logins == l->logins_wanted)
+		event_base_loopbreak(l->env.base);
+	else if (l->next < l->logins_wanted)
+		login_next(l);
 }
 
 static void
@@ -159,16 +182,15 @@ bound_cb(void *arg)
 	if (l->logins_wanted != 0) {
 		bot_free(u->bot);
 		u->bot = NULL;
-		if (++l->logins == l->logins_wanted)
-			event_base_loopbreak(l->env.base);
-		else if (l->next < l->logins_wanted)
-			login_next(l);
+		count_login(l);
 		return;
 	}
-	bot_send(u->bot, "<presence/>", 11);
+	if (!l->env.relay)
+		bot_send(u->bot, "<presence/>", 11);
 	u->there = true;
+	/* What the last one says goes out still. */
 	if (++l->there == l->count)
-		event_base_loopbreak(l->env.base);
+		event_base_loopexit(l->env.base, NULL);
 	else if (l->next < l->count)
 		login_next(l);
 }
@@ -184,7 +206,10 @@ closed_cb(void *arg, const char *why)
 {
 	struct user *u = arg;
 
-	fatalx("user%zu: %s", u->number, why);
+	if (!u->load->refused || strcmp(why, "failure") != 0)
+		fatalx("user%zu: %s", u->number, why);
+	u->bot = NULL;
+	count_login(u->load);
 }
 
 static const struct bot_ops ops = { bound_cb, stanza_cb, closed_cb };
@@ -257,6 +282,13 @@ run_login(struct load *l, char **args)
 	run_logins(l, count, concurrent);
 	printf("{\"logins\": %zu, \"seconds\": %.3f}\n", count,
 	    (double)(clock_us() - start) / 1e6);
+}
+
+static void
+run_refused(struct load *l, char **args)
+{
+	l->refused = true;
+	run_login(l, args);
 }
 
 static int
@@ -392,6 +424,7 @@ static const struct {
 } modes[] = {
 	{ "idle", run_idle },
 	{ "login", run_login },
+	{ "refused", run_refused },
 	{ "chat", run_chat },
 	{ "probe", run_probe },
 };
@@ -405,6 +438,7 @@ prepare(struct load *l, char **args, bool probe)
 	bot_env_init(&l->env, args[0], (uint16_t)port, args[3]);
 	l->env.domain = args[2];
 	l->env.password = args[4];
+	l->env.relay = strcmp(args[4], "-") == 0;
 	l->count = number_arg(args, 5, 100000);
 	l->users = xcalloc(l->count + 1, sizeof(*l->users));
 	for (size_t i = 0; i < l->count; i++)
@@ -435,6 +469,6 @@ main(int argc, char **argv)
 		}
 	fprintf(stderr,
 	    "usage: load HOST PORT DOMAIN CA PASSWORD USERS "
-	    "idle|login|chat|probe ...\n");
+	    "idle|login|refused|chat|probe ...\n");
 	return 2;
 }

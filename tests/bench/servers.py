@@ -3,6 +3,7 @@ certificate and the same accounts."""
 
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
@@ -141,12 +142,95 @@ VirtualHost "%(domain)s"
                 account.write(text)
 
 
+class Ejabberd(Server):
+    """Erlang's machine itself, without the shell around it."""
+
+    name = "ejabberd"
+
+    @staticmethod
+    def install():
+        run("tests/lab/deps", "ejabberd", cwd=TREE)
+        if shutil.which("systemctl"):
+            subprocess.run(["systemctl", "-q", "disable", "ejabberd"],
+                           stderr=subprocess.DEVNULL, check=False)
+
+    def start(self, users):
+        api = free_port()
+        with open(self.dir + "/both.pem", "w") as both:
+            for part in ("bench.cer", "bench.key"):
+                with open("%s/%s" % (self.shared, part)) as pem:
+                    both.write(pem.read())
+        with open(self.dir + "/ejabberd.yml", "w") as config:
+            json.dump({  # which is YAML, too
+                "hosts": [DOMAIN], "loglevel": 2,
+                "auth_password_format": "scram", "auth_scram_hash": "sha",
+                "certfiles": [self.dir + "/both.pem"],
+                "listen": [
+                    {"port": self.port, "ip": ADDRESS, "shaper": "none",
+                     "module": "ejabberd_c2s", "starttls": True,
+                     "starttls_required": True},
+                    {"port": api, "ip": ADDRESS, "module": "ejabberd_http",
+                     "request_handlers": {"/api": "mod_http_api"}}],
+                "api_permissions": {"local": {
+                    "who": {"ip": ADDRESS + "/8"}, "what": ["register"]}},
+                "modules": {"mod_" + name: {} for name in (
+                    "roster", "disco", "ping", "offline", "http_api")},
+            }, config)
+        self.spawn(
+            "env", "EJABBERD_CONFIG_PATH=%s/ejabberd.yml" % self.dir,
+            "EJABBERD_LOG_PATH=%s/ejabberd.log" % self.dir,
+            "ERL_LIBS=" + self.libraries(), "HOME=" + self.dir,
+            # Otherwise it waits busily for what comes next.
+            "erl", "-noinput", "+K", "true", "+P", "250000", "+sbwt", "none",
+            "+sbwtdcpu", "none", "+sbwtdio", "none", "-mnesia", "dir",
+            '"%s/spool"' % self.dir, "-s", "ejabberd")
+        self.make_accounts(api, users)
+
+    @staticmethod
+    def libraries():
+        with open(shutil.which("ejabberdctl")) as script:
+            return re.search(r"^ERL_LIBS='(.*)'$", script.read(), re.M).group(1)
+
+    @staticmethod
+    def make_accounts(api, users):
+        machine.wait_for(lambda: machine.accepts(ADDRESS, api), 30, "the API")
+        server = http.client.HTTPConnection(ADDRESS, api)
+        for number in range(users):
+            server.request("POST", "/api/register", json.dumps({
+                "user": "user%d" % number, "host": DOMAIN,
+                "password": PASSWORD}),
+                {"Content-Type": "application/json"})
+            answer = server.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                sys.exit("bench: ejabberd: user%d: %s" % (number, text))
+
+
+class Relay(Server):
+    """No server: moves bytes. What all this costs at the least."""
+
+    name = "relay"
+    build = None  # set by who uses it
+
+    @staticmethod
+    def install():
+        pass
+
+    def start(self, users):
+        self.spawn(self.build + "/bench/relay", ADDRESS, str(self.port),
+                   self.shared + "/bench.key", self.shared + "/bench.cer")
+
+
 class Xmppd(Server):
     """Made once, with its accounts; each start has a copy of that."""
 
     name = "xmppd"
     build = None     # set by who uses it
     template = None  # (folder, port, how many accounts)
+
+    @staticmethod
+    def install():
+        pass
 
     def start(self, users):
         if Xmppd.template is None or Xmppd.template[2] < users:

@@ -4,7 +4,8 @@
  *   connect -> features -> starttls -> TLS -> features -> SCRAM -> features
  *     -> bind -> bound
  *
- * Any error or refusal ends it with closed().
+ * Any error or refusal ends it with closed(). Over the relay it begins with TLS
+ * and its number, and reads the stanzas of the other's as those of a stream.
  */
 #include "tests/lib/bot.h"
 
@@ -36,6 +37,7 @@ struct bot {
 	struct conn *conn;
 	struct xmlstream *xml;
 	char *user, *jid;
+	uint32_t number; /* relayed */
 	bool secured, authenticated, bound;
 	char nonce[23];
 	struct buf auth_message; /* RFC 5802, 3: so far */
@@ -339,12 +341,33 @@ read_cb(void *arg, const uint8_t *data, size_t len)
 }
 
 static void
+ready_relayed(struct bot *c)
+{
+	static const char open[] = "<stream:stream xmlns='" NS_CLIENT
+				   "' xmlns:stream='" NS_STREAM "'>";
+	uint32_t number = htonl(c->number);
+
+	if (!c->secured) {
+		conn_start_tls(
+		    c->conn, tls_client_ssl(c->env->tls, c->env->domain));
+		return;
+	}
+	conn_write(c->conn, &number, sizeof(number));
+	xmlstream_feed(c->xml, (const uint8_t *)open, sizeof(open) - 1);
+	c->bound = true;
+	c->ops->bound(c->arg);
+}
+
+static void
 ready_cb(void *arg)
 {
 	struct bot *c = arg;
 
 	c->secured = conn_ssl(c->conn) != NULL;
-	open_stream(c);
+	if (c->env->relay)
+		ready_relayed(c);
+	else
+		open_stream(c);
 }
 
 static void
@@ -357,24 +380,43 @@ closed_cb(void *arg, const char *why)
 }
 
 struct bot *
-bot_new(
-    struct bot_env *env, const char *user, const struct bot_ops *ops, void *arg)
+bot_new(struct bot_env *env, const char *user, const char *from,
+    const struct bot_ops *ops, void *arg)
 {
+	struct sockaddr_in own = { .sin_family = AF_INET };
 	static const struct conn_ops conn_ops = {
 		.read = read_cb, .ready = ready_cb, .closed = closed_cb
 	};
 	struct bot *c = xcalloc(1, sizeof(*c));
 
+	if (from != NULL && inet_pton(AF_INET, from, &own.sin_addr) != 1)
+		fatalx("%s: not a numeric address", from);
 	c->env = env;
 	c->ops = ops;
 	c->arg = arg;
 	c->user = xstrdup(user);
 	c->xml = xmlstream_new(&limits, &xml_ops, c);
-	c->conn =
-	    conn_connect(env->loop, (const struct sockaddr *)&env->address,
-		env->address_len, NULL, CONNECT_MS, &conn_ops, c);
+	c->conn = conn_connect(env->loop,
+	    (const struct sockaddr *)&env->address, env->address_len,
+	    from == NULL ? NULL : (const struct sockaddr *)&own, CONNECT_MS,
+	    &conn_ops, c);
 	if (c->conn == NULL)
 		fatal("connect");
+	return c;
+}
+
+struct bot *
+bot_new_relayed(
+    struct bot_env *env, uint32_t number, const struct bot_ops *ops, void *arg)
+{
+	struct bot *c;
+	char *user;
+
+	xasprintf(&user, "user%u", number);
+	c = bot_new(env, user, NULL, ops, arg);
+	c->number = number;
+	xasprintf(&c->jid, "%s@%s/relayed", user, env->domain);
+	free(user);
 	return c;
 }
 

@@ -13,7 +13,8 @@
 /*
  * A client for load and timing: STARTTLS, SCRAM-SHA-1, bind, then stanzas as
  * bytes. It speaks to any server; what it costs itself is kept small, salted
- * passwords are computed once.
+ * passwords are computed once. With tests/bench/relay.c, which is no server, it
+ * is there as soon as TLS is.
  */
 struct bot;
 struct conn_loop;
@@ -28,6 +29,7 @@ struct bot_env {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	const char *domain, *password;
+	bool relay;
 	struct map salted; /* of bot_salted, by user, salt and count */
 };
 
@@ -44,8 +46,12 @@ struct bot_ops {
 	void (*closed)(void *arg, const char *why);
 };
 
-struct bot *bot_new(struct bot_env *env, const char *user,
+/* `from`: a numeric IPv4 address to connect from; NULL: any. */
+struct bot *bot_new(struct bot_env *env, const char *user, const char *from,
     const struct bot_ops *ops, void *arg);
+/* A user of the relay, by number. */
+struct bot *bot_new_relayed(
+    struct bot_env *env, uint32_t number, const struct bot_ops *ops, void *arg);
 void bot_free(struct bot *c); /* ends the stream; no callback comes */
 void bot_send(struct bot *c, const void *data, size_t len);
 const char *bot_jid(const struct bot *c); /* the full one, once bound */
