@@ -232,7 +232,7 @@ void
 pki_files_share(struct mmp *mmp)
 {
 	const struct group *group = getgrnam(ADMIN_GROUP);
-	json_t *names, *name;
+	json_t *names = NULL, *name;
 	gid_t gid;
 	size_t i;
 

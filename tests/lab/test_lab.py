@@ -409,7 +409,8 @@ def shell_is_typed_at(w):
 
 
 STATE = ("xmpp", "xmpp cluster status", "xmpp callbridge list",
-         "xmpp user list", "callbridge", "dns", "pki list", "hostname")
+         "xmpp user list", "xmpp multi_domain", "callbridge", "dns", "pki list",
+         "hostname")
 
 
 def bad_input_is_refused(w):

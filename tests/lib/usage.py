@@ -37,7 +37,7 @@ ABSENT = {
     "file": "absent.cer", "root": "absent.cer", "csr": "absent",
     "ca": "absent", "member": "127.9.9.9:5222", "zone": "absent.example",
     "server": "127.9.9.9", "record": "absent.example. IN A 10.0.0.1",
-    "name": "absent", "interface": "d",
+    "name": "absent", "interface": "d", "domain": "absent.example",
 }
 # Commands that want something that is there.
 REFER = re.compile(r"(xmpp (listen|certs|cluster (trust|remove))|iface|ipv4|"

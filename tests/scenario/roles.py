@@ -43,6 +43,8 @@ xmpp status
 xmpp callbridge
 xmpp callbridge list [detail]
 xmpp user list
+xmpp multi_domain
+xmpp multi_domain list
 xmpp cluster
 xmpp cluster status [detail]
 pki list [detail]
@@ -295,7 +297,8 @@ def auditors_change_nothing(node):
             status, out, err = node.ask("aud", line, "secret\nsecret\n")
             check(status == 1 and out == "" and err ==
                   "FAILURE: permission denied: this needs the role admin "
-                  "(group mmp-admin)\n", line, status, out, err)
+                  "(group mmp-admin)\n", line, "is not among LOOK, and gave",
+                  status, out, err)
     check(node.state() == before, "the state has changed")
     for batch in ("put key.pub", "put key.pub x.crt", "rm x.crt",
                   "get x.key back", "rename x.crt y.crt"):

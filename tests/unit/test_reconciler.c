@@ -116,6 +116,7 @@ proposer_submit(struct proposer *p, const void *command, size_t len,
 }
 
 void
+/* NOLINTNEXTLINE(readability-function-size): as it is in peer.h */
 peers_request(struct peers *p, uint32_t node, const char *address,
     const void *msg, size_t len, unsigned timeout_ms, peers_answer_fn done,
     void *arg)
