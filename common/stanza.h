@@ -27,6 +27,9 @@
 #define NS_PING "urn:xmpp:ping"
 #define NS_VERSION "jabber:iq:version"
 #define NS_DELAY "urn:xmpp:delay"
+#define NS_SM "urn:xmpp:sm:3"
+#define NS_CSI "urn:xmpp:csi:0"
+#define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
 
 /* RFC 6120, 4.9.3 */
 enum stream_error {

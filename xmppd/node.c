@@ -42,6 +42,7 @@
 #define DRAIN_MS 1000
 #define WINDOW 4096
 #define SESSION_WINDOW 64
+#define RESUME_S 300 /* without a connection (XEP-0198) */
 
 /* ---- what the node is -------------------------------------------------- */
 
@@ -193,6 +194,7 @@ edges_make(struct node *n)
 		    .secret = secret,
 		    .window = WINDOW,
 		    .session_window = SESSION_WINDOW,
+		    .resume_s = RESUME_S,
 		    .logins = n->logins },
 		.base = n->base,
 		.up = links_mailbox(n->links),

@@ -331,7 +331,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.domain = "example.org",
 		.secret = "secret",
 		.window = 16,
-		.session_window = 8 };
+		.session_window = 8,
+		.resume_s = 300 };
 	struct world w = { .now = 10000, .term = 1, .linked = true };
 	const struct edge_env env = {
 		.arg = &w, .up = up_cb, .unlink = unlink_cb, .now = now_cb

@@ -38,7 +38,7 @@ seed_up(size_t what, struct buf *b)
 		.presence = text_of("<presence/>"),
 		.roster = 12,
 		.account = 5 };
-	struct up_report report = { id, sid, DELIVER_MESSAGE, 7 };
+	struct up_report report = { id, sid, DELIVER_MESSAGE, 7, true };
 	struct up_frame frame = { .num = 9,
 		.low = 3,
 		.kind = FRAME_MESSAGE,
@@ -74,6 +74,9 @@ seed_up(size_t what, struct buf *b)
 		break;
 	case UP_REFUSED:
 		up_refused_encode(b, 4, &id);
+		break;
+	case UP_TAKEN:
+		up_taken_encode(b, 4, &id);
 		break;
 	case UP_PING:
 		up_ping_encode(b, 4, &ping);
@@ -130,8 +133,8 @@ seed_down(size_t what, struct buf *b)
 bool
 fuzz_seed(size_t i, struct buf *b)
 {
-	return i < UP_QUERY ? seed_up(UP_ANNOUNCE + i, b)
-			    : seed_down(DOWN_DELIVER + i - UP_QUERY, b);
+	return i < UP_TAKEN ? seed_up(UP_ANNOUNCE + i, b)
+			    : seed_down(DOWN_DELIVER + i - UP_TAKEN, b);
 }
 
 /* Decodes the rest and encodes it again; false if it is refused. */
@@ -196,6 +199,17 @@ again_pong(struct cursor *c, struct buf *b, uint64_t term)
 	return true;
 }
 
+static bool
+again_taken(struct cursor *c, struct buf *b, uint64_t term)
+{
+	struct delivery_id id;
+
+	if (delivery_id_decode(c, &id) != RES_OK)
+		return false;
+	up_taken_encode(b, term, &id);
+	return true;
+}
+
 static bool (*const again[])(struct cursor *, struct buf *, uint64_t) = {
 	[UP_ANNOUNCE] = again_up_announce,
 	[UP_SESSION] = again_up_session,
@@ -206,6 +220,7 @@ static bool (*const again[])(struct cursor *, struct buf *, uint64_t) = {
 	[UP_REFUSED] = again_refused,
 	[UP_PING] = again_up_ping,
 	[UP_QUERY] = again_up_query,
+	[UP_TAKEN] = again_taken,
 	[DOWN_DELIVER] = again_down_deliver,
 	[DOWN_ACK] = again_down_ack,
 	[DOWN_KICK] = again_down_kick,

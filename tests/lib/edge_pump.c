@@ -85,6 +85,7 @@ seen_decode(struct seen *s)
 		break;
 	case UP_ACCEPTED:
 	case UP_REFUSED:
+	case UP_TAKEN:
 		rc = delivery_id_decode(&c, &s->m.id);
 		break;
 	case UP_PING:
@@ -362,7 +363,8 @@ pump_new(void)
 		.secret = "secret",
 		.logins = logins_new(),
 		.window = 64,
-		.session_window = 8 };
+		.session_window = 8,
+		.resume_s = 300 };
 	limits_init(&p->cfg.limits);
 	p->cfg.limits.of[LIMIT_STANZA] = 65536;
 	p->tls = server_tls();

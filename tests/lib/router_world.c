@@ -352,6 +352,7 @@ world_down(struct world *w, unsigned node)
 	p = queue_take(n->down);
 	if (p == NULL)
 		return false;
+	n->unacked = uplink_unacked(n->uplink) > 0;
 	rv = uplink_receive(n->uplink, p->data, p->len, w->now);
 	if (rv == RES_INVALID) {
 		problem(w, "an edge refuses what a router sends");
@@ -482,10 +483,11 @@ kick_cb(void *arg, struct uplink_session *s, const struct down_kick *kick)
 }
 
 static void
-moved_cb(void *arg, struct uplink_session *s)
+moved_cb(void *arg, struct uplink_session *s, uint64_t seq)
 {
 	(void)arg;
 	(void)s;
+	(void)seq;
 }
 
 static void
@@ -514,7 +516,7 @@ expired_cb(void *arg)
 	struct world_node *n = arg;
 	struct client *c;
 
-	if (uplink_unacked(n->uplink) > 0 || uplink_sessions(n->uplink) > 0)
+	if (n->unacked || uplink_sessions(n->uplink) > 0)
 		n->failed = true;
 	TAILQ_FOREACH(c, &n->world->clients, next)
 		if (c->node == n)
@@ -1027,9 +1029,14 @@ bool
 world_tick(struct world *w, uint64_t ms)
 {
 	w->now += ms;
-	for (unsigned i = 0; i < w->count; i++)
-		if (w->nodes[i].alive)
-			uplink_tick(w->nodes[i].uplink, w->now);
+	for (unsigned i = 0; i < w->count; i++) {
+		struct world_node *n = &w->nodes[i];
+
+		if (!n->alive)
+			continue;
+		n->unacked = uplink_unacked(n->uplink) > 0;
+		uplink_tick(n->uplink, w->now);
+	}
 	try_begin(w);
 	for (unsigned i = 0; i < w->count; i++)
 		if (w->nodes[i].router != NULL)

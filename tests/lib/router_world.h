@@ -70,6 +70,7 @@ struct world_node {
 	struct parcel_queue *up, *down, *mirror, *acks;
 	bool heard;    /* has announced to the present leader */
 	bool failed;   /* its clients were not promised anything */
+	bool unacked;  /* something that they sent isn't acknowledged */
 	uint64_t late; /* rule 9: world.clock when a leader began that gave it
 			  up, or heard it after its grace; 0: none */
 };

@@ -508,7 +508,7 @@ def test_wrong_from(server):
 
 def test_unknown_stanzas(server):
     """4.9.3.24: a first-level child that is not supported."""
-    for element in ("<query/>", "<r xmlns='urn:xmpp:sm:3'/>"):
+    for element in ("<query/>", "<x xmlns='urn:xmpp:x'/>"):
         ann = client(server, "ann")
         ann.send(element)
         ann.expect_error("unsupported-stanza-type")

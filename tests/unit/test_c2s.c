@@ -893,7 +893,7 @@ static void
 knows_three_kinds_of_stanza(void **state)
 {
 	static const char *const rows[] = { "<other/>",
-		"<message xmlns='urn:x'/>", "<r xmlns='urn:xmpp:sm:3'/>" };
+		"<message xmlns='urn:x'/>", "<q xmlns='urn:xmpp:sm:3'/>" };
 
 	for (size_t i = 0; i < 3; i++) {
 		struct client *c = client_bound(*state, "x");

@@ -129,6 +129,9 @@ up_cb(void *arg, const void *msg, size_t len)
 	case UP_REFUSED:
 		up_id_seen(f, "refused", &c);
 		break;
+	case UP_TAKEN:
+		up_id_seen(f, "taken", &c);
+		break;
 	case UP_PING:
 		UP(f, "ping");
 		break;
@@ -167,9 +170,9 @@ kick_cb(void *arg, struct uplink_session *s, const struct down_kick *kick)
 }
 
 static void
-moved_cb(void *arg, struct uplink_session *s)
+moved_cb(void *arg, struct uplink_session *s, uint64_t seq)
 {
-	(void)arg, (void)s;
+	(void)arg, (void)s, (void)seq;
 }
 
 static void

@@ -21,6 +21,7 @@
 struct owner {
 	char name;
 	unsigned moved;
+	uint64_t last; /* frame acknowledged */
 	struct link_queue *queue;
 	bool close_when_moved;
 };
@@ -54,11 +55,12 @@ up_cb(void *arg, const void *msg, size_t len)
 }
 
 static void
-moved_cb(void *arg, void *owner)
+moved_cb(void *arg, void *owner, uint64_t seq)
 {
 	struct owner *o = owner;
 
 	(void)arg;
+	o->last = seq;
 	o->moved++;
 	if (o->close_when_moved) {
 		o->close_when_moved = false;

@@ -246,7 +246,11 @@ knows_the_elements(void **state)
 		{ NS_CLIENT, "handshake", true, false, INPUT_UNKNOWN },
 		{ NS_COMPONENT, "handshake", true, true, INPUT_HANDSHAKE },
 		{ NS_COMPONENT, "iq", true, true, INPUT_STANZA },
-		{ "urn:xmpp:sm:3", "r", false, false, INPUT_UNKNOWN },
+		{ NS_SM, "r", false, false, INPUT_MANAGEMENT },
+		{ NS_SM, "enable", false, true, INPUT_MANAGEMENT },
+		{ NS_SM, "enabled", false, false, INPUT_UNKNOWN },
+		{ NS_CSI, "active", false, false, INPUT_ACTIVITY },
+		{ NS_CSI, "active", false, true, INPUT_UNKNOWN },
 		{ "jabber:server", "message", false, false, INPUT_UNKNOWN },
 	};
 	struct stream s;

@@ -37,7 +37,8 @@ struct entry {
 	struct sid sender;
 	uint64_t lane;
 	uint8_t kind;
-	bool held_back;    /* the router isn't told yet */
+	bool held_back;    /* the router isn't told yet, */
+	bool kept;         /* nor by an announcement */
 	struct pair *pair; /* NULL: no message */
 	LIST_ENTRY(entry) next;
 };
@@ -216,12 +217,22 @@ group_drop(struct accepted *a, struct group *g)
 }
 
 void
-accepted_hold_back(struct accepted *a, const struct delivery_id *id)
+accepted_hold_back(struct accepted *a, const struct delivery_id *id, bool keep)
 {
 	struct entry *e = map_find(&a->entries, id, sizeof(*id));
 
-	if (e != NULL)
-		e->held_back = true;
+	if (e == NULL)
+		return;
+	e->held_back = true;
+	e->kept = keep;
+}
+
+bool
+accepted_is_kept(const struct accepted *a, const struct delivery_id *id)
+{
+	const struct entry *e = map_find(&a->entries, id, sizeof(*id));
+
+	return e != NULL && e->kept;
 }
 
 bool
@@ -231,7 +242,7 @@ accepted_tell(struct accepted *a, const struct delivery_id *id)
 	bool was = e != NULL && e->held_back;
 
 	if (was)
-		e->held_back = false;
+		e->held_back = e->kept = false;
 	return was;
 }
 
@@ -349,7 +360,8 @@ accepted_each(struct accepted *a, accepted_fn fn, void *arg)
 		report.sender = e->sender;
 		report.kind = e->kind;
 		report.lane = e->lane;
-		e->held_back = false;
+		report.kept = e->kept;
+		e->held_back = e->kept;
 		fn(arg, &report);
 	}
 }

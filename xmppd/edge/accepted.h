@@ -28,11 +28,14 @@ void accepted_add(struct accepted *a, const struct down_deliver *m);
 
 /*
  * The router isn't told yet: the delivery is in the session's queue, and the
- * session is slow. accepted_tell() ends that, and says whether it still was so;
- * an announcement has told it meanwhile, perhaps.
+ * session is slow, or (`keep`) has to say first that it has it. accepted_tell()
+ * ends that, and says whether it still was so: if it isn't kept, an
+ * announcement has told it meanwhile, perhaps.
  */
-void accepted_hold_back(struct accepted *a, const struct delivery_id *id);
+void accepted_hold_back(
+    struct accepted *a, const struct delivery_id *id, bool keep);
 bool accepted_tell(struct accepted *a, const struct delivery_id *id);
+bool accepted_is_kept(const struct accepted *a, const struct delivery_id *id);
 /* It was not taken after all. */
 void accepted_remove(struct accepted *a, const struct delivery_id *id);
 

@@ -141,6 +141,24 @@ c2s_refused(struct session *s, struct text condition)
 	bind_refused(s, error);
 }
 
+/* XEP-0198, 5: instead of a resource of its own. */
+static void
+resume_done(struct session *s, bool resumed, const char *text)
+{
+	(void)resumed; /* if not, it may bind */
+	session_write(s, text, strlen(text));
+}
+
+static void
+c2s_resume(struct session *s, const char *previd, uint32_t h)
+{
+	char *bare;
+
+	xasprintf(&bare, "%s@%s", s->c2s->user, s->stream.domain);
+	resume_begin(s, bare, previd, h, resume_done);
+	free(bare);
+}
+
 /* ---- elements ---------------------------------------------------------- */
 
 /* What a bound client asks of its own connection: the session of RFC 3921, 3,
@@ -164,7 +182,7 @@ c2s_answers(struct session *s, const struct xml_stanza *stanza, const char *to)
 	xml_add_attr(out, "from", stanza->to == NULL ? NULL : to);
 	xml_add_attr(out, "to", s->up.full);
 	buf_add_str(out, "/>");
-	session_flush(s);
+	session_flush_stanza(s);
 	return true;
 }
 
@@ -211,6 +229,8 @@ c2s_element(
 			    s, STREAM_NOT_AUTHORIZED, "bind a resource first");
 		break;
 	case INPUT_HANDSHAKE:
+	case INPUT_MANAGEMENT:
+	case INPUT_ACTIVITY:
 	case INPUT_ERROR:
 	case INPUT_UNKNOWN:
 		break;
@@ -227,5 +247,6 @@ const struct session_kind_ops c2s_ops = {
 	.answer = auth_keys,
 	.bound = c2s_bound,
 	.refused = c2s_refused,
+	.resume = c2s_resume,
 	.forget_login = auth_forget,
 };

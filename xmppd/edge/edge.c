@@ -88,10 +88,10 @@ kick_cb(void *arg, struct uplink_session *up, const struct down_kick *kick)
 }
 
 static void
-moved_cb(void *arg, struct uplink_session *up)
+moved_cb(void *arg, struct uplink_session *up, uint64_t seq)
 {
 	(void)arg;
-	session_moved(session_of(up));
+	session_moved(session_of(up), seq);
 }
 
 static void
@@ -113,7 +113,8 @@ random_cb(void *arg)
 static void
 close_all(struct edge *e, enum stream_error error, const char *text)
 {
-	struct session_list *lists[] = { &e->logins, &e->sessions, &e->ending };
+	struct session_list *lists[] = { &e->logins, &e->sessions, &e->ending,
+		&e->detached };
 	struct session *s;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -153,6 +154,7 @@ end_overdue(struct edge *e, uint64_t now)
 		    s, STREAM_CONNECTION_TIMEOUT, "not logged in in time");
 	while ((s = TAILQ_FIRST(&e->ending)) != NULL && s->until <= now)
 		session_finish(s, "by the peer");
+	resume_expire(e, now);
 }
 
 /*
@@ -196,6 +198,7 @@ edge_tick(struct edge *e)
 	if (now >= e->next_sweep) {
 		session_rest_idle(e, now);
 		egress_sweep(e, now);
+		managed_sweep(e, now);
 		give_memory_back(e);
 		e->next_sweep = now + SWEEP_MS;
 	}
@@ -254,6 +257,9 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	TAILQ_INIT(&e->logins);
 	TAILQ_INIT(&e->sessions);
 	TAILQ_INIT(&e->ending);
+	TAILQ_INIT(&e->detached);
+	TAILQ_INIT(&e->watched);
+	TAILQ_INIT(&e->ended);
 	TAILQ_INIT(&e->gone);
 	TAILQ_INIT(&e->warm);
 	TAILQ_INIT(&e->slow);
@@ -286,6 +292,7 @@ edge_free(struct edge *e)
 	event_free(e->tick);
 	event_free(e->reap);
 	uplink_free(e->uplink);
+	resume_clear(e);
 	conn_loop_free(e->loop);
 	buf_clear(&e->out);
 	buf_clear(&e->payload);

@@ -9,6 +9,10 @@
  *
  * A stored message that was not written when its session ends is refused, too:
  * it is still stored, and the next session gets it.
+ *
+ * With stream management (XEP-0198) there is a second queue, of what was
+ * written and the client has not acknowledged; its limit counts as well. A
+ * stored message counts as taken when it acknowledges it.
  */
 #include "xmppd/edge/session.h"
 
@@ -21,13 +25,19 @@
 #define SLOW_BYTES 65536 /* in the queue: what the next turn writes at once */
 #define SLOW_MS 10000    /* without reading anything */
 
+static size_t
+pending(const struct session *s)
+{
+	return s->conn == NULL ? 0 : conn_pending(s->conn);
+}
+
 /* What is alone in it always fits: the peer may just not have had time. */
 static bool
 has_room(const struct session *s, size_t len)
 {
-	size_t pending = conn_pending(s->conn);
-
-	return pending == 0 || pending + len <= s->ops->queue_max;
+	if (s->managed != NULL && !sm_has_room(s->managed->sm, len))
+		return false;
+	return pending(s) == 0 || pending(s) + len <= s->ops->queue_max;
 }
 
 static uint64_t
@@ -36,6 +46,19 @@ written(const struct session *s)
 	return s->queued -
 	    (s->conn != NULL ? conn_pending(s->conn) : s->unsent);
 }
+
+void
+egress_stanza(
+    struct session *s, const struct down_deliver *d, struct text bytes)
+{
+	if (s->managed != NULL)
+		managed_count(s, d, bytes);
+	session_write(s, bytes.data, bytes.len);
+	if (s->managed != NULL)
+		managed_ask(s);
+}
+
+/* ---- stored messages --------------------------------------------------- */
 
 static void
 add_slow_row(struct session *s, const struct delivery_id *id)
@@ -48,17 +71,25 @@ add_slow_row(struct session *s, const struct delivery_id *id)
 		s->slow_since = edge_now(e);
 	}
 	s->slow = xrealloc(s->slow, (s->slow_count + 1) * sizeof(*s->slow));
-	s->slow[s->slow_count++] = (struct slow_row){ *id, s->queued };
+	s->slow[s->slow_count++] =
+	    (struct slow_row){ *id, s->queued, s->managed != NULL };
+}
+
+static bool
+is_slow(const struct session *s)
+{
+	return pending(s) >= SLOW_BYTES ||
+	    (s->managed != NULL && !sm_is_roomy(s->managed->sm));
 }
 
 static enum delivered
 deliver_row(struct session *s, const struct down_deliver *d)
 {
-	session_write(s, d->payload.data, d->payload.len);
-	if (conn_pending(s->conn) < SLOW_BYTES)
-		return DELIVERED;
+	egress_stanza(s, d, d->payload);
+	if (!is_slow(s))
+		return s->managed == NULL ? DELIVERED : DELIVERED_KEPT;
 	add_slow_row(s, &d->id);
-	return DELIVERED_SLOWLY;
+	return s->managed == NULL ? DELIVERED_SLOWLY : DELIVERED_BOTH;
 }
 
 /* DELIVER_BOUND: the JID ends with a NUL where there is more. */
@@ -71,6 +102,20 @@ behind_nul(struct text payload)
 		return (struct text){ "", 0 };
 	return (struct text){ payload.data + len + 1, payload.len - len - 1 };
 }
+
+static void
+too_slow(struct session *s)
+{
+	if (s->managed == NULL || pending(s) > 0)
+		log_warn("edge: %s: does not read: %zu bytes wait for it",
+		    session_name(s), pending(s));
+	else
+		log_warn("edge: %s: has not acknowledged %zu stanzas",
+		    session_name(s), sm_unacked(s->managed->sm));
+	session_error(s, STREAM_POLICY_VIOLATION, "too slow to read");
+}
+
+/* ---- deliveries -------------------------------------------------------- */
 
 enum delivered
 egress_deliver(struct session *s, const struct down_deliver *d)
@@ -85,40 +130,75 @@ egress_deliver(struct session *s, const struct down_deliver *d)
 	default:
 		break;
 	}
+	if (s->csi != NULL && csi_holds(s, d))
+		return DELIVERED;
+	csi_flush(s);
 	if (d->id.key.kind == DKEY_ROW)
 		return deliver_row(s, d);
 	if (!has_room(s, d->payload.len)) {
-		log_warn("edge: %s: does not read: %zu bytes wait for it",
-		    session_name(s), conn_pending(s->conn));
-		session_error(s, STREAM_POLICY_VIOLATION, "too slow to read");
+		too_slow(s);
 		return DELIVERED_NOT;
 	}
-	session_write(s, d->payload.data, d->payload.len);
+	egress_stanza(s, d, d->payload);
 	return DELIVERED;
 }
 
-/* Tells of each row whether it is out. */
+/* ---- slow rows --------------------------------------------------------- */
+
+static void
+slow_clear(struct session *s)
+{
+	if (s->slow == NULL)
+		return;
+	TAILQ_REMOVE(&s->edge->slow, s, next_slow);
+	free(s->slow);
+	s->slow = NULL;
+	s->slow_count = 0;
+}
+
+/* Tells of each row whether it is out; what is kept is taken, and more is told
+ * of it by resume.c. */
 static void
 settle(struct session *s)
 {
 	uint64_t out = written(s);
-	struct slow_row *slow = s->slow;
-	size_t count = s->slow_count;
 
-	if (slow == NULL)
-		return;
-	TAILQ_REMOVE(&s->edge->slow, s, next_slow);
-	s->slow = NULL;
-	s->slow_count = 0;
-	for (size_t i = 0; i < count; i++)
-		uplink_settle(s->edge->uplink, &slow[i].id, slow[i].end <= out);
-	free(slow);
+	for (size_t i = 0; i < s->slow_count; i++) {
+		const struct slow_row *row = &s->slow[i];
+
+		if (row->kept)
+			uplink_taken(s->edge->uplink, &row->id);
+		else
+			uplink_settle(
+			    s->edge->uplink, &row->id, row->end <= out);
+	}
+	slow_clear(s);
 }
 
 void
 egress_drained(struct session *s)
 {
-	settle(s);
+	if (!is_slow(s))
+		settle(s);
+}
+
+void
+egress_settle(struct session *s)
+{
+	if (s->slow != NULL && !is_slow(s))
+		settle(s);
+}
+
+void
+egress_move(struct session *from, struct session *to)
+{
+	if (from->slow == NULL)
+		return;
+	to->slow = xmemdup(from->slow, from->slow_count * sizeof(*to->slow));
+	to->slow_count = from->slow_count;
+	to->slow_since = edge_now(to->edge);
+	TAILQ_INSERT_TAIL(&to->edge->slow, to, next_slow);
+	slow_clear(from);
 }
 
 void
@@ -135,7 +215,8 @@ egress_sweep(struct edge *e, uint64_t now)
 
 	for (s = TAILQ_FIRST(&e->slow); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, next_slow);
-		if (written(s) != s->slow_written) {
+		/* What is written is waited for otherwise (XEP-0198). */
+		if (written(s) != s->slow_written || pending(s) == 0) {
 			s->slow_written = written(s);
 			s->slow_since = now;
 		} else if (now - s->slow_since >= SLOW_MS) {

@@ -51,8 +51,8 @@ kind_of(const struct xml_stanza *stanza)
 }
 
 /* RFC 6121, 5.2.2: a message of an unknown type counts as a normal one. */
-static enum stanza_type
-type_of(enum frame_kind kind, const char *name)
+enum stanza_type
+ingress_type(enum frame_kind kind, const char *name)
 {
 	if (name == NULL)
 		return kind == FRAME_IQ ? TYPE_INVALID : TYPE_NONE;
@@ -171,7 +171,7 @@ ingress_reply(struct session *s, const struct xml_stanza *stanza,
 	buf_add_str(out, ">");
 	xml_add_stanza_error(out, error, NULL);
 	buf_addf(out, "</%s>", stanza->name);
-	session_flush(s);
+	session_flush_stanza(s);
 }
 
 /*
@@ -252,11 +252,11 @@ hand_up(struct session *s, const struct xml_stanza *stanza,
 	uplink_send(s->edge->uplink, &s->up, frame);
 }
 
-void
-ingress_stanza(struct session *s, const struct xml_stanza *stanza)
+static void
+take(struct session *s, const struct xml_stanza *stanza)
 {
 	enum frame_kind kind = kind_of(stanza);
-	enum stanza_type type = type_of(kind, stanza->type);
+	enum stanza_type type = ingress_type(kind, stanza->type);
 	struct up_frame frame = { .kind = (uint8_t)kind,
 		.type = (uint8_t)type };
 	const char *from = sender_of(s, stanza), *to = NULL;
@@ -283,4 +283,14 @@ ingress_stanza(struct session *s, const struct xml_stanza *stanza)
 	    s->ops->answers(s, stanza, to))
 		return;
 	hand_up(s, stanza, &frame, from, to);
+}
+
+void
+ingress_stanza(struct session *s, const struct xml_stanza *stanza)
+{
+	uint64_t before = uplink_sent(&s->up);
+
+	take(s, stanza);
+	if (s->managed != NULL)
+		managed_received(s, uplink_sent(&s->up) - before);
 }

@@ -61,9 +61,18 @@ list_remove(struct session *s)
 	bool bound = s->stream.state == STREAM_BOUND;
 
 	TAILQ_REMOVE(s->stream.state == STREAM_ENDING ? &e->ending
+		: s->stream.state == STREAM_DETACHED  ? &e->detached
 		: bound                               ? &e->sessions
 						      : &e->logins,
 	    s, next);
+}
+
+/* It doesn't count as a connection any more. */
+static void
+connection_leave(struct session *s)
+{
+	s->edge->connection_count--;
+	logins_leave(s->edge->cfg.logins, s->peer, s->counted);
 }
 
 /* It is over: nothing of it is left but its memory. */
@@ -79,13 +88,16 @@ session_drop(struct session *s, const char *why)
 	if (s->stream.component && s->bare != NULL)
 		e->component_count--;
 	list_remove(s);
-	e->connection_count--;
-	logins_leave(e->cfg.logins, s->peer, s->counted);
+	if (s->stream.state != STREAM_DETACHED)
+		connection_leave(s);
 	stream_set_state(&s->stream, STREAM_CLOSED, s->peer);
 	uplink_cancel(e->uplink, s);
+	resume_give_back(s);
 	uplink_end(e->uplink, &s->up);
 	egress_end(s);
 	throttle_end(s);
+	resume_end(s);
+	csi_end(s);
 	s->ops->forget_login(s);
 	if (s->warm)
 		TAILQ_REMOVE(&e->warm, s, next_warm);
@@ -123,8 +135,8 @@ session_abort(struct session *s, const char *why)
 }
 
 /* The connection takes what is in edge.out, and its end. */
-static void
-close_with_out(struct session *s, const char *why)
+void
+session_close_with_out(struct session *s, const char *why)
 {
 	session_flush(s);
 	s->unsent = conn_pending(s->conn);
@@ -147,8 +159,9 @@ session_error(struct session *s, enum stream_error error, const char *text)
 	snprintf(why, sizeof(why), "%s%s%s", stream_error_name(error),
 	    text == NULL ? "" : ": ", text == NULL ? "" : text);
 	buf_reset(&s->edge->out);
+	managed_write_last(s, &s->edge->out);
 	stream_write_error(&s->stream, fault, &s->edge->out);
-	close_with_out(s, why);
+	session_close_with_out(s, why);
 }
 
 void
@@ -156,9 +169,45 @@ session_finish(struct session *s, const char *why)
 {
 	if (s->stream.state == STREAM_CLOSED)
 		return;
+	if (s->conn == NULL) {
+		session_abort(s, why);
+		return;
+	}
+	csi_flush(s);
 	buf_reset(&s->edge->out);
+	managed_write_last(s, &s->edge->out);
 	stream_write_end(&s->stream, &s->edge->out);
-	close_with_out(s, why);
+	session_close_with_out(s, why);
+}
+
+void
+session_let_go(struct session *s)
+{
+	list_remove(s);
+	connection_leave(s);
+	stream_set_state(&s->stream, STREAM_DETACHED, session_name(s));
+	if (s->warm)
+		TAILQ_REMOVE(&s->edge->warm, s, next_warm);
+	s->warm = s->paused = false;
+	throttle_end(s);
+	xmlstream_free(s->xml);
+	s->xml = NULL;
+	s->conn = NULL;
+}
+
+void
+session_replace(struct session *s)
+{
+	struct stream_fault fault = { STREAM_CONFLICT, "it is resumed" };
+
+	buf_reset(&s->edge->out);
+	stream_write_error(&s->stream, fault, &s->edge->out);
+	session_flush(s);
+	s->unsent = conn_pending(s->conn);
+	conn_close(s->conn);
+	s->conn = NULL;
+	if (!resume_detach(s, "another one takes its place"))
+		session_drop(s, "it can't be resumed");
 }
 
 /* ---- writing ----------------------------------------------------------- */
@@ -177,6 +226,17 @@ session_flush(struct session *s)
 {
 	session_write(s, s->edge->out.data, s->edge->out.len);
 	buf_reset(&s->edge->out);
+}
+
+void
+session_flush_stanza(struct session *s)
+{
+	struct buf *out = &s->edge->out;
+
+	csi_flush(s);
+	egress_stanza(
+	    s, NULL, (struct text){ (const char *)out->data, out->len });
+	buf_reset(out);
 }
 
 /* ---- the stream's events ----------------------------------------------- */
@@ -203,6 +263,10 @@ stanza_cb(void *arg, const struct xml_stanza *stanza)
 		session_error(s, fault.error, fault.text);
 	else if (input == INPUT_ERROR)
 		session_finish(s, "a stream error of the peer");
+	else if (input == INPUT_MANAGEMENT)
+		managed_element(s, stanza);
+	else if (input == INPUT_ACTIVITY)
+		csi_element(s, stanza);
 	else if (s->stream.state == STREAM_BOUND) {
 		s->count++;
 		ingress_stanza(s, stanza);
@@ -297,7 +361,7 @@ read_cb(void *arg, const uint8_t *data, size_t len)
 	struct session *s = arg;
 
 	xmlstream_feed(s->xml, data, len);
-	if (s->stream.state == STREAM_CLOSED)
+	if (s->stream.state == STREAM_CLOSED || s->conn == NULL)
 		return;
 	rest_or_warm(s);
 	throttle_read(s, len);
@@ -330,7 +394,8 @@ closed_cb(void *arg, const char *why)
 	s->unsent = conn_pending(s->conn);
 	if (s->bare == NULL)
 		log_info("edge: %s: lost before login: %s", s->peer, why);
-	session_drop(s, why);
+	if (!resume_detach(s, why))
+		session_drop(s, why);
 }
 
 static const struct conn_ops conn_ops = {
@@ -476,8 +541,10 @@ session_read_on(struct session *s)
 
 /* Something that it sent was acknowledged. */
 void
-session_moved(struct session *s)
+session_moved(struct session *s, uint64_t seq)
 {
+	if (s->managed != NULL)
+		managed_moved(s, seq);
 	if (s->stream.state == STREAM_ENDING) {
 		if (uplink_is_empty(&s->up))
 			session_finish(s, "by the peer");

@@ -4,11 +4,13 @@
 #include <sys/queue.h>
 
 #include "common/conn.h"
+#include "common/map.h"
 #include "common/xmlstream.h"
 #include "xmppd/edge/edge.h"
 #include "xmppd/edge/logins.h"
 #include "xmppd/edge/rate.h"
 #include "xmppd/edge/sasl.h"
+#include "xmppd/edge/sm.h"
 #include "xmppd/edge/stream.h"
 #include "xmppd/edge/uplink.h"
 
@@ -41,6 +43,8 @@ struct session_kind_ops {
 	/* `extra`: what else it says, as elements. */
 	void (*bound)(struct session *s, struct text extra);
 	void (*refused)(struct session *s, struct text condition);
+	/* <resume/>. NULL: it can't come where there is no bound session. */
+	void (*resume)(struct session *s, const char *previd, uint32_t h);
 	/* Frees what was for the login alone. */
 	void (*forget_login)(struct session *s);
 };
@@ -55,7 +59,30 @@ struct address {
 struct slow_row {
 	struct delivery_id id;
 	uint64_t end; /* what must be written until it is out */
+	bool kept;    /* the session will say when it has it (XEP-0198) */
 };
+
+/* What a session with stream management (XEP-0198) has besides. */
+struct managed {
+	struct sm *sm;
+	struct session *session;
+	char *id;             /* it may be resumed by; NULL: it mayn't */
+	uint64_t resume_ms;   /* for so long */
+	struct session *heir; /* waits to go on as it; NULL: none */
+	uint64_t busy_since;  /* the newest stanza to it */
+	bool watched;         /* in edge.watched */
+	TAILQ_ENTRY(managed) next_watched;
+};
+
+TAILQ_HEAD(managed_list, managed);
+
+/* The answer to <resume/>, and whether the session goes on as the other one
+ * did: then it is bound after this call, and what its client lacks is sent. */
+typedef void (*resume_done_fn)(
+    struct session *s, bool resumed, const char *answer);
+
+struct csi;
+struct resumption;
 
 struct c2s_login;
 struct component_login;
@@ -82,9 +109,12 @@ struct session {
 	uint64_t read_from;
 	uint64_t count; /* stanzas in what is being read */
 	struct rate bytes, stanzas;
-	uint64_t queued;       /* bytes written to conn in all */
-	size_t unsent;         /* of them, when the session was closed */
-	struct slow_row *slow; /* NULL: it keeps up */
+	uint64_t queued;         /* bytes written to conn in all */
+	size_t unsent;           /* of them, when the session was closed */
+	struct managed *managed; /* NULL: no stream management */
+	struct resumption *resumption; /* that it waits for; NULL: none */
+	struct csi *csi;               /* inactive: NULL: it isn't */
+	struct slow_row *slow;         /* NULL: it keeps up */
 	size_t slow_count;
 	uint64_t slow_written, slow_since; /* the last progress */
 	TAILQ_ENTRY(session) next;
@@ -94,6 +124,8 @@ struct session {
 };
 
 TAILQ_HEAD(session_list, session);
+
+TAILQ_HEAD(ended_list, ended);
 
 struct edge {
 	struct event_base *base;
@@ -108,10 +140,15 @@ struct edge {
 	struct session_list logins;    /* not bound yet, oldest first */
 	struct session_list sessions;  /* bound */
 	struct session_list ending;    /* the peer has closed, oldest first */
+	struct session_list detached;  /* the first to be given up is first */
 	struct session_list gone;      /* to be freed at the loop's next turn */
 	struct session_list warm;      /* whose parser is alive */
 	struct session_list slow;      /* who has slow rows */
 	struct session_list throttled; /* who sends more than it may */
+	struct managed_list watched;   /* to whom something may be said */
+	struct map resumable;          /* struct managed by id */
+	struct ended_list ended;       /* sessions that could be resumed, */
+	struct map ended_ids;          /* also by id: the newest of them */
 	size_t connection_count, component_count;
 	uint64_t next_sweep, next_tick;
 	struct event *tick, *reap;
@@ -137,6 +174,15 @@ const char *session_name(const struct session *s);
 void session_write(struct session *s, const void *data, size_t len);
 /* Sends what is in edge.out and empties it. */
 void session_flush(struct session *s);
+/* The same, of one stanza that the edge itself says. */
+void session_flush_stanza(struct session *s);
+/* What is in edge.out is the last that is sent. */
+void session_close_with_out(struct session *s, const char *why);
+/* The session goes on without its connection, which is gone. */
+void session_let_go(struct session *s);
+/* Another connection takes this one's place: it ends, and the session goes on
+ * without one. */
+void session_replace(struct session *s);
 
 /*
  * Ends: with a stream error; in order; or at once, without a word. After any
@@ -158,7 +204,7 @@ void session_limit(struct session *s);
 void session_read_on(struct session *s);
 
 /* From the uplink: something that it sent was acknowledged. */
-void session_moved(struct session *s);
+void session_moved(struct session *s, uint64_t seq);
 void session_rest_idle(struct edge *e, uint64_t now);
 
 /* The component port: what the first byte is decides. */
@@ -180,9 +226,17 @@ void ingress_stanza(struct session *s, const struct xml_stanza *stanza);
 void ingress_reply(struct session *s, const struct xml_stanza *stanza,
     const char *from, enum stanza_error error);
 void ingress_clear(struct session *s);
+enum stanza_type ingress_type(enum frame_kind kind, const char *name);
 
 /* ---- egress.c ---------------------------------------------------------- */
 
+/* A stanza goes to the peer. `d` NULL: it is the edge's own. */
+void egress_stanza(
+    struct session *s, const struct down_deliver *d, struct text bytes);
+/* Its client has acknowledged stanzas, or it has no connection any more. */
+void egress_settle(struct session *s);
+/* What `from` has goes on in `to`. */
+void egress_move(struct session *from, struct session *to);
 /* A delivery from the uplink. */
 enum delivered egress_deliver(struct session *s, const struct down_deliver *d);
 void egress_drained(struct session *s);
@@ -190,6 +244,67 @@ void egress_drained(struct session *s);
 void egress_end(struct session *s);
 /* Ends those that have read nothing for long. */
 void egress_sweep(struct edge *e, uint64_t now);
+
+/* ---- managed.c: XEP-0198 on a stream ------------------------------------ */
+
+/*
+ * <enable/> of a bound session: begins, and writes <enabled/> into `out`, which
+ * has to be sent before any stanza; or writes <failed/>. `max`: the attribute,
+ * or NULL. True if it has begun.
+ */
+bool managed_enable(
+    struct session *s, bool resume, const char *max, struct buf *out);
+/* Writes <failed/>; `h` NULL: without. */
+void managed_write_failed(
+    struct buf *out, enum stanza_error error, const uint32_t *h);
+void managed_element(struct session *s, const struct xml_stanza *stanza);
+/* A stanza of the peer was taken, or answered. */
+void managed_received(struct session *s, uint64_t frames);
+/* A stanza goes to the peer: before, and after it is written. */
+void managed_count(
+    struct session *s, const struct down_deliver *d, struct text bytes);
+void managed_ask(struct session *s);
+void managed_moved(struct session *s, uint64_t seq);
+/* The stream closes in order: the last <a/>. */
+void managed_write_last(struct session *s, struct buf *out);
+/* The peer has handled h stanzas; false after a stream error, on `blamed`. */
+bool managed_acknowledged(
+    struct session *s, uint32_t h, struct session *blamed);
+void managed_watch(struct managed *m);
+void managed_unwatch(struct managed *m);
+void managed_sweep(struct edge *e, uint64_t now);
+
+/* ---- resume.c: XEP-0198, 5 ---------------------------------------------- */
+
+/* An id that nobody can guess. The caller frees. */
+char *resume_new_id(const struct session *s);
+/*
+ * <resume/>, of `s`, who has logged in as `bare` and isn't bound. `done` is
+ * called once, perhaps from inside; unless the session ends before. Until then
+ * its state is STREAM_BINDING.
+ */
+void resume_begin(struct session *s, const char *bare, const char *previd,
+    uint32_t h, resume_done_fn done);
+/* The connection of a session is lost: whether the session lives on. */
+bool resume_detach(struct session *s, const char *why);
+/* All that it sent is acknowledged, perhaps. */
+void resume_moved(struct managed *m);
+/* The session ends: before uplink_end(), what its client hasn't acknowledged
+ * is given back; and after it. */
+void resume_give_back(struct session *s);
+void resume_end(struct session *s);
+/* Ends those that nobody has resumed in time. */
+void resume_expire(struct edge *e, uint64_t now);
+void resume_clear(struct edge *e);
+
+/* ---- csi.c: XEP-0352 ---------------------------------------------------- */
+
+void csi_element(struct session *s, const struct xml_stanza *stanza);
+/* Whether the delivery is kept until there is more to say. */
+bool csi_holds(struct session *s, const struct down_deliver *d);
+/* Sends what is kept. */
+void csi_flush(struct session *s);
+void csi_end(struct session *s);
 
 extern const struct session_kind_ops c2s_ops, component_ops;
 

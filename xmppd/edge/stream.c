@@ -7,6 +7,7 @@
  *   XEP-0388    LOGIN -sasl-> UNBOUND, or -sasl and bind-> BINDING BOUND
  *   direct TLS  begins at the second OPENING
  *   component   OPENING LOGIN -handshake-> BINDING BOUND
+ *   resumption  BOUND -lost-> DETACHED, and another: UNBOUND BINDING BOUND
  */
 #include "xmppd/edge/stream.h"
 
@@ -38,7 +39,9 @@ static const struct {
 	    BIT(STREAM_BINDING) | BIT(STREAM_CLOSED) },
 	[STREAM_BINDING] = { "binding",
 	    BIT(STREAM_BOUND) | BIT(STREAM_UNBOUND) | BIT(STREAM_CLOSED) },
-	[STREAM_BOUND] = { "bound", BIT(STREAM_ENDING) | BIT(STREAM_CLOSED) },
+	[STREAM_BOUND] = { "bound",
+	    BIT(STREAM_DETACHED) | BIT(STREAM_ENDING) | BIT(STREAM_CLOSED) },
+	[STREAM_DETACHED] = { "detached", BIT(STREAM_CLOSED) },
 	[STREAM_ENDING] = { "ending", BIT(STREAM_CLOSED) },
 	[STREAM_CLOSED] = { "closed", 0 },
 };
@@ -63,6 +66,13 @@ static const struct {
 	    "already logged in" },
 	[INPUT_STANZA] = { BIT(STREAM_UNBOUND) | BIT(STREAM_BOUND),
 	    STREAM_NOT_AUTHORIZED, "log in and bind a resource first" },
+	/* XEP-0198, 3: not before the login; before the bind it is answered. */
+	[INPUT_MANAGEMENT] = { BIT(STREAM_UNBOUND) | BIT(STREAM_BINDING) |
+		BIT(STREAM_BOUND),
+	    STREAM_NOT_AUTHORIZED, "log in first" },
+	[INPUT_ACTIVITY] = { BIT(STREAM_UNBOUND) | BIT(STREAM_BINDING) |
+		BIT(STREAM_BOUND),
+	    STREAM_NOT_AUTHORIZED, "log in first" },
 	[INPUT_ERROR] = { ~0U, STREAM_ERROR_NONE, NULL },
 	[INPUT_UNKNOWN] = { 0, STREAM_UNSUPPORTED_STANZA_TYPE, NULL },
 };
@@ -300,6 +310,8 @@ stream_features(const struct stream *s, const char *more, struct buf *out)
 	if (s->authenticated)
 		buf_add_str(out,
 		    "<ver xmlns='urn:xmpp:features:rosterver'/>"
+		    "<sm xmlns='" NS_SM "'/>"
+		    "<csi xmlns='" NS_CSI "'/>"
 		    "<sub xmlns='urn:xmpp:features:pre-approval'/>");
 	if (s->secure)
 		buf_add_str(out, more);
@@ -322,7 +334,22 @@ static const struct {
 	{ NS_SASL2, "authenticate", INPUT_AUTH },
 	{ NS_SASL2, "response", INPUT_RESPONSE },
 	{ NS_SASL2, "abort", INPUT_ABORT },
+	{ NS_CSI, "active", INPUT_ACTIVITY },
+	{ NS_CSI, "inactive", INPUT_ACTIVITY },
 };
+
+static const char *const management[] = { "enable", "resume", "r", "a" };
+
+static bool
+is_management(const struct xml_stanza *stanza)
+{
+	if (strcmp(stanza->ns, NS_SM) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(management) / sizeof(*management); i++)
+		if (strcmp(stanza->name, management[i]) == 0)
+			return true;
+	return false;
+}
 
 static bool
 is_stanza_name(const char *name)
@@ -344,6 +371,8 @@ stream_input(const struct stream *s, const struct xml_stanza *stanza)
 	if (strcmp(stanza->ns, NS_STREAM) == 0 &&
 	    strcmp(stanza->name, "error") == 0)
 		return INPUT_ERROR;
+	if (is_management(stanza))
+		return INPUT_MANAGEMENT;
 	if (s->component)
 		return INPUT_UNKNOWN;
 	for (size_t i = 0; i < sizeof(elements) / sizeof(elements[0]); i++)

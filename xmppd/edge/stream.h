@@ -14,12 +14,14 @@
  * a header or an element in, text to write and what to do out.
  */
 enum stream_state {
-	STREAM_OPENING, /* waits for the peer's header */
-	STREAM_PLAIN,   /* header and features sent; only STARTTLS is taken */
-	STREAM_LOGIN,   /* SASL, or a component's handshake */
-	STREAM_UNBOUND, /* authenticated, no resource yet */
-	STREAM_BINDING, /* the router has been asked */
-	STREAM_BOUND,   /* stanzas go both ways */
+	STREAM_OPENING,  /* waits for the peer's header */
+	STREAM_PLAIN,    /* header and features sent; only STARTTLS is taken */
+	STREAM_LOGIN,    /* SASL, or a component's handshake */
+	STREAM_UNBOUND,  /* authenticated, no resource yet */
+	STREAM_BINDING,  /* the router has been asked */
+	STREAM_BOUND,    /* stanzas go both ways */
+	STREAM_DETACHED, /* bound; its connection is lost, and may be replaced
+			  */
 	STREAM_ENDING, /* the peer has closed; its last stanzas are under way */
 	STREAM_CLOSED, /* closed here: nothing more is read */
 };
@@ -81,7 +83,9 @@ enum stream_input {
 	INPUT_ABORT,
 	INPUT_HANDSHAKE, /* XEP-0114 */
 	INPUT_STANZA,
-	INPUT_ERROR, /* the peer's stream error: it is about to close */
+	INPUT_MANAGEMENT, /* XEP-0198 */
+	INPUT_ACTIVITY,   /* XEP-0352 */
+	INPUT_ERROR,      /* the peer's stream error: it is about to close */
 	INPUT_UNKNOWN,
 };
 

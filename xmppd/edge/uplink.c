@@ -29,11 +29,11 @@ link_up_cb(void *arg, const void *msg, size_t len)
 }
 
 static void
-link_moved_cb(void *arg, void *owner)
+link_moved_cb(void *arg, void *owner, uint64_t seq)
 {
 	struct uplink *u = arg;
 
-	u->ops.moved(u->ops.arg, owner);
+	u->ops.moved(u->ops.arg, owner, seq);
 }
 
 struct uplink *
@@ -154,8 +154,26 @@ uplink_end(struct uplink *u, struct uplink_session *s)
 
 	if (!s->begun)
 		return;
-	uplink_send(u, s, &frame);
+	/* A leader that comes after is told of no session. */
+	if (!u->expiring)
+		uplink_send(u, s, &frame);
 	uplink_remove(u, s);
+}
+
+void
+uplink_move(
+    struct uplink *u, struct uplink_session *from, struct uplink_session *to)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+	link_queue_set_owner(to->queue, to);
+	map_put(&u->sessions, &to->sid, sizeof(to->sid), to);
+}
+
+uint64_t
+uplink_sent(const struct uplink_session *s)
+{
+	return s->begun ? link_queue_sent(s->queue) : 0;
 }
 
 bool
@@ -342,9 +360,12 @@ uplink_expire(struct uplink *u, uint64_t now)
 	u->last_ok = now;
 	uplink_down(u);
 	queries_expire(u, UINT64_MAX);
-	u->ops.expired(u->ops.arg);
 	link_reset(u->link);
 	u->origin.incarnation = u->ops.random(u->ops.arg);
+	/* What the sessions give back (FRAME_RETURN) is of the new one. */
+	u->expiring = true;
+	u->ops.expired(u->ops.arg);
+	u->expiring = false;
 	if (linked)
 		u->ops.unlink(u->ops.arg);
 	return true;

@@ -46,6 +46,10 @@ enum delivered {
 	DELIVERED_SLOWLY, /* the same, but uplink_settle() is to tell the
 			    router: until then it sends no more rows than it has
 			  */
+	DELIVERED_KEPT,   /* the same, but the session has to say that it has
+			    it; uplink_settle() follows, and the router waits
+			    for nothing but that before it deletes the row */
+	DELIVERED_BOTH,   /* slowly, and kept: uplink_taken() comes before */
 	DELIVERED_NOT,    /* the session was ended, by uplink_end() */
 };
 
@@ -57,8 +61,9 @@ struct uplink_ops {
 	/* The router ends the session: closes it, by uplink_end(). */
 	void (*kick)(
 	    void *arg, struct uplink_session *s, const struct down_kick *kick);
-	/* Something that it sent was acknowledged. May end it. */
-	void (*moved)(void *arg, struct uplink_session *s);
+	/* Something that it sent was acknowledged: its frame `seq`
+	 * (uplink_sent()), if that isn't 0. May end it. */
+	void (*moved)(void *arg, struct uplink_session *s, uint64_t seq);
 	/* Of uplink_query(); RES_NO_LEADER if there was no answer in time. */
 	void (*answer)(void *arg, void *owner, int code, struct text data);
 	/* No leader for `hold`: all streams must be closed now (rule 11). */
@@ -88,9 +93,18 @@ bool uplink_is_full(const struct uplink_session *s);
 bool uplink_has_room(const struct uplink_session *s);
 bool uplink_is_empty(const struct uplink_session *s);
 
-/* The end of DELIVERED_SLOWLY: `taken`, or it is refused after all (then after
- * uplink_end()). Nothing happens if an announcement came first. */
+/* How many frames the session has sent. */
+uint64_t uplink_sent(const struct uplink_session *s);
+
+/* The session goes on as another struct, which is not begun. */
+void uplink_move(
+    struct uplink *u, struct uplink_session *from, struct uplink_session *to);
+
+/* The end of DELIVERED_SLOWLY and _KEPT: `taken`, or it is refused after all
+ * (then after uplink_end()). Nothing happens if an announcement came first. */
 void uplink_settle(struct uplink *u, const struct delivery_id *id, bool taken);
+/* DELIVERED_BOTH isn't slow any more. */
+void uplink_taken(struct uplink *u, const struct delivery_id *id);
 
 /* ---- before a session -------------------------------------------------- */
 

@@ -20,7 +20,8 @@ struct uplink {
 	uint64_t next_id;
 	uint64_t last_ok; /* when the newest answered ping was sent */
 	uint64_t next_ping;
-	bool expired; /* and no answer since */
+	bool expired;  /* and no answer since */
+	bool expiring; /* the sessions are ending for it */
 	struct queries queries;
 	struct buf out;
 };

@@ -2,6 +2,8 @@
  * What the router's messages do to an edge.
  *
  *   deliver  done already, or taken into the session's queue: "accepted"
+ *            a row for a session with XEP-0198: "taken", until its client has
+ *            acknowledged it: "accepted"
  *            no such session: "refused"
  *   ack      the frame is the router's now
  *   kick     the session is ended
@@ -44,6 +46,13 @@ tell_accepted(struct uplink *u, const struct delivery_id *id)
 }
 
 static void
+tell_taken(struct uplink *u, const struct delivery_id *id)
+{
+	up_taken_encode(&u->out, u->term, id);
+	uplink_flush(u);
+}
+
+static void
 tell_refused(struct uplink *u, const struct delivery_id *id)
 {
 	up_refused_encode(&u->out, u->term, id);
@@ -71,10 +80,20 @@ take(struct uplink *u, const struct down_deliver *m)
 	/* What the session has been told of its roster says the same. */
 	if (m->id.key.kind != DKEY_PUSH)
 		accepted_add(u->accepted, m);
-	if (delivered == DELIVERED_SLOWLY)
-		accepted_hold_back(u->accepted, &m->id);
-	else
+	if (delivered == DELIVERED) {
 		tell_accepted(u, &m->id);
+		return;
+	}
+	accepted_hold_back(u->accepted, &m->id, delivered != DELIVERED_SLOWLY);
+	if (delivered == DELIVERED_KEPT)
+		tell_taken(u, &m->id);
+}
+
+void
+uplink_taken(struct uplink *u, const struct delivery_id *id)
+{
+	if (u->linked && accepted_is_kept(u->accepted, id))
+		tell_taken(u, id);
 }
 
 void
@@ -116,6 +135,9 @@ receive_deliver(struct uplink *u, struct cursor *c)
 	if (m.kind == DELIVER_BOUND && m.payload.data == NULL)
 		return RES_INVALID;
 	accepted_low(u->accepted, &m.origin, m.low);
+	/* Said in the announcement, and again when the session has it. */
+	if (m.id.key.kind == DKEY_ROW && accepted_is_kept(u->accepted, &m.id))
+		return RES_OK;
 	if (is_known_push(u, &m) ||
 	    accepted_is_done(u->accepted, &m.id, &m.sender, m.kind))
 		tell_accepted(u, &m.id);

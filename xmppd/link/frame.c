@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/result.h"
-#include "common/xmalloc.h"
 
 #define ORIGIN_SIZE 16
 #define LIVE_ORIGIN_SIZE (ORIGIN_SIZE + 8)
@@ -136,14 +135,14 @@ dkey_read(struct cursor *c)
 	return k;
 }
 
-static void
-delivery_id_write(struct buf *b, const struct delivery_id *id)
+void
+delivery_id_encode(struct buf *b, const struct delivery_id *id)
 {
 	dkey_write(b, &id->key);
 	sid_encode(b, &id->sid);
 }
 
-static struct delivery_id
+struct delivery_id
 delivery_id_read(struct cursor *c)
 {
 	struct delivery_id id;
@@ -226,10 +225,11 @@ void
 up_report_encode(struct buf *b, uint64_t term, const struct up_report *m)
 {
 	head_encode(b, UP_REPORT, term);
-	delivery_id_write(b, &m->id);
+	delivery_id_encode(b, &m->id);
 	sid_encode(b, &m->sender);
 	buf_add_u8(b, m->kind);
 	buf_add_u64(b, m->lane);
+	buf_add_u8(b, m->kept);
 }
 
 int
@@ -239,6 +239,7 @@ up_report_decode(struct cursor *c, struct up_report *m)
 	m->sender = sid_decode(c);
 	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
 	m->lane = cursor_u64(c);
+	m->kept = bool_decode(c);
 	return decoded(c);
 }
 
@@ -293,7 +294,7 @@ up_frame_decode(struct cursor *c, struct up_frame *m)
 	m->num = cursor_u64(c);
 	m->low = cursor_u64(c);
 	m->resent = bool_decode(c);
-	m->kind = enum_decode(c, FRAME_BIND, FRAME_IQ);
+	m->kind = enum_decode(c, FRAME_BIND, FRAME_RETURN);
 	m->session_kind = enum_decode(c, SESSION_CLIENT, SESSION_COMPONENT);
 	m->type = enum_decode(c, TYPE_NONE, TYPE_INVALID);
 	m->flags = cursor_u8(c);
@@ -311,14 +312,21 @@ void
 up_accepted_encode(struct buf *b, uint64_t term, const struct delivery_id *id)
 {
 	head_encode(b, UP_ACCEPTED, term);
-	delivery_id_write(b, id);
+	delivery_id_encode(b, id);
 }
 
 void
 up_refused_encode(struct buf *b, uint64_t term, const struct delivery_id *id)
 {
 	head_encode(b, UP_REFUSED, term);
-	delivery_id_write(b, id);
+	delivery_id_encode(b, id);
+}
+
+void
+up_taken_encode(struct buf *b, uint64_t term, const struct delivery_id *id)
+{
+	head_encode(b, UP_TAKEN, term);
+	delivery_id_encode(b, id);
 }
 
 void
@@ -363,7 +371,7 @@ void
 down_deliver_encode(struct buf *b, uint64_t term, const struct down_deliver *m)
 {
 	head_encode(b, DOWN_DELIVER, term);
-	delivery_id_write(b, &m->id);
+	delivery_id_encode(b, &m->id);
 	sid_encode(b, &m->sender);
 	origin_encode(b, &m->origin);
 	buf_add_u64(b, m->low);
@@ -371,6 +379,7 @@ down_deliver_encode(struct buf *b, uint64_t term, const struct down_deliver *m)
 	buf_add_u64(b, m->value);
 	buf_add_u8(b, m->kind);
 	text_encode(b, m->payload);
+	text_encode(b, m->others);
 }
 
 int
@@ -384,6 +393,7 @@ down_deliver_decode(struct cursor *c, struct down_deliver *m)
 	m->value = cursor_u64(c);
 	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
 	m->payload = text_decode(c);
+	m->others = text_decode(c);
 	return decoded(c);
 }
 
@@ -487,115 +497,4 @@ down_answer_decode(struct cursor *c, struct down_answer *m)
 	/* Bytes, not characters: keys hold zeroes. */
 	m->data.data = (const char *)cursor_block(c, &m->data.len);
 	return decoded(c);
-}
-
-/* ---- names and texts --------------------------------------------------- */
-
-bool
-origin_equal(const struct origin *a, const struct origin *b)
-{
-	return a->incarnation == b->incarnation && a->node == b->node &&
-	    a->edge == b->edge;
-}
-
-bool
-sid_equal(const struct sid *a, const struct sid *b)
-{
-	return a->id == b->id && a->node == b->node && a->edge == b->edge;
-}
-
-bool
-sid_is_zero(const struct sid *s)
-{
-	return s->id == 0 && s->node == 0 && s->edge == 0;
-}
-
-bool
-dkey_equal(const struct dkey *a, const struct dkey *b)
-{
-	return a->kind == b->kind && a->num == b->num &&
-	    a->version == b->version && origin_equal(&a->origin, &b->origin) &&
-	    sid_equal(&a->about, &b->about);
-}
-
-struct text
-text_of(const char *str)
-{
-	return (struct text){ str, str == NULL ? 0 : strlen(str) };
-}
-
-bool
-text_is(struct text t, const char *str)
-{
-	return text_equal(t, text_of(str));
-}
-
-bool
-text_equal(struct text a, struct text b)
-{
-	if (a.data == NULL || b.data == NULL)
-		return a.data == b.data;
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-char *
-text_dup(struct text t)
-{
-	char *copy;
-
-	if (t.data == NULL)
-		return NULL;
-	copy = xmalloc(t.len + 1);
-	memcpy(copy, t.data, t.len);
-	copy[t.len] = '\0';
-	return copy;
-}
-
-/* ---- keys -------------------------------------------------------------- */
-
-static void
-scram_key_encode(struct buf *b, const struct scram_key *k)
-{
-	buf_add(b, k->salt, sizeof(k->salt));
-	buf_add_u32(b, k->iterations);
-	buf_add(b, k->stored_key, sizeof(k->stored_key));
-	buf_add(b, k->server_key, sizeof(k->server_key));
-}
-
-static void
-bytes_decode(struct cursor *c, uint8_t *out, size_t len)
-{
-	const uint8_t *at = cursor_bytes(c, len);
-
-	if (at == NULL)
-		memset(out, 0, len);
-	else
-		memcpy(out, at, len);
-}
-
-static void
-scram_key_decode(struct cursor *c, struct scram_key *k)
-{
-	bytes_decode(c, k->salt, sizeof(k->salt));
-	k->iterations = cursor_u32(c);
-	bytes_decode(c, k->stored_key, sizeof(k->stored_key));
-	bytes_decode(c, k->server_key, sizeof(k->server_key));
-}
-
-void
-scram_keys_encode(struct buf *b, const struct scram_keys *keys)
-{
-	scram_key_encode(b, &keys->sha1);
-	scram_key_encode(b, &keys->sha256);
-	buf_add_u64(b, keys->version);
-}
-
-int
-scram_keys_decode(struct cursor *c, struct scram_keys *keys)
-{
-	memset(keys, 0, sizeof(*keys));
-	scram_key_decode(c, &keys->sha1);
-	scram_key_decode(c, &keys->sha256);
-	keys->version = cursor_u64(c);
-	return cursor_ok(c) ? RES_OK : RES_INVALID;
 }

@@ -81,6 +81,9 @@ enum link_up {
 	UP_REFUSED,      /* struct delivery_id: the session is not here */
 	UP_PING,         /* struct up_ping */
 	UP_QUERY,        /* struct up_query */
+	UP_TAKEN,        /* struct delivery_id of a row: in the queue of a
+			    session that will say itself when it has it (XEP-0198):
+			    UP_ACCEPTED or UP_REFUSED follows then */
 };
 
 enum link_down {
@@ -117,6 +120,7 @@ struct up_report {
 	struct sid sender; /* zero if none */
 	uint8_t kind;      /* enum deliver_kind */
 	uint64_t lane;     /* as it was delivered with */
+	bool kept;         /* UP_TAKEN is what was said of it */
 };
 
 /* What a frame is. */
@@ -134,6 +138,12 @@ enum frame_kind {
 	FRAME_MESSAGE,
 	FRAME_PRESENCE,
 	FRAME_IQ,
+	FRAME_RETURN, /* a message or iq that the session, which has ended, had
+			 accepted and its client has not (XEP-0198): to be
+			 delivered anew, without that session. As the stanza's
+			 own frame was, but: `lang` is the time it was accepted
+			 at (unix seconds, in decimal), `child` the other
+			 sessions that have it (down_deliver.others) */
 };
 
 enum stanza_type { /* the type attribute, message, presence and iq together */
@@ -232,6 +242,8 @@ struct down_deliver {
 			   id; else 0. The edge notes it */
 	uint8_t kind;   /* enum deliver_kind */
 	struct text payload;
+	struct text others; /* sids_add(): the sessions that get this frame's
+			       message, if they are several; absent: one */
 };
 
 struct down_ack {
@@ -287,6 +299,7 @@ void up_frame_stamp(
 void up_accepted_encode(
     struct buf *, uint64_t term, const struct delivery_id *);
 void up_refused_encode(struct buf *, uint64_t term, const struct delivery_id *);
+void up_taken_encode(struct buf *, uint64_t term, const struct delivery_id *);
 void up_ping_encode(struct buf *, uint64_t term, const struct up_ping *);
 void up_query_encode(struct buf *, uint64_t term, const struct up_query *);
 
@@ -319,6 +332,8 @@ struct live_origin pong_origin(const struct down_pong *, uint32_t index);
 void origin_encode(struct buf *, const struct origin *);
 void sid_encode(struct buf *, const struct sid *);
 void dkey_encode(struct buf *, const struct dkey *);
+void delivery_id_encode(struct buf *, const struct delivery_id *);
+struct delivery_id delivery_id_read(struct cursor *);
 struct origin origin_decode(struct cursor *);
 struct sid sid_decode(struct cursor *);
 
@@ -326,6 +341,10 @@ bool origin_equal(const struct origin *a, const struct origin *b);
 bool sid_equal(const struct sid *a, const struct sid *b);
 bool sid_is_zero(const struct sid *);
 bool dkey_equal(const struct dkey *a, const struct dkey *b);
+
+/* Sessions as a text: adds one; takes the first (false: there is none). */
+void sids_add(struct buf *list, const struct sid *s);
+bool sids_next(struct text *list, struct sid *s);
 
 struct text text_of(const char *str); /* NULL is absent */
 bool text_is(struct text t, const char *str);

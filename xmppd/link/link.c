@@ -20,7 +20,8 @@
 struct link_frame {
 	STAILQ_ENTRY(link_frame) next; /* while it waits */
 	struct link_queue *queue;
-	bool sent; /* on any link */
+	uint64_t seq; /* in its queue, from 1 */
+	bool sent;    /* on any link */
 	size_t len;
 	uint8_t msg[];
 };
@@ -31,7 +32,8 @@ struct link_queue {
 	struct link *link;
 	void *owner; /* NULL: closed */
 	uint32_t window, unacked;
-	size_t bytes; /* unacknowledged or waiting */
+	uint64_t sent; /* how many frames it was given */
+	size_t bytes;  /* unacknowledged or waiting */
 	struct link_frames waiting;
 	bool ready; /* in link.ready */
 	TAILQ_ENTRY(link_queue) next_ready;
@@ -165,6 +167,18 @@ link_queue_close(struct link_queue *q)
 		queue_free(q);
 }
 
+void
+link_queue_set_owner(struct link_queue *q, void *owner)
+{
+	q->owner = owner;
+}
+
+uint64_t
+link_queue_sent(const struct link_queue *q)
+{
+	return q->sent;
+}
+
 /* Whether the session's own limits let one more frame out. */
 static bool
 queue_may_send(const struct link_queue *q)
@@ -243,6 +257,7 @@ link_send(struct link_queue *q, const struct up_frame *frame)
 	up_frame_encode(&l->scratch, 0, frame);
 	f = xmalloc(sizeof(*f) + l->scratch.len);
 	f->queue = q;
+	f->seq = ++q->sent;
 	f->sent = false;
 	f->len = l->scratch.len;
 	memcpy(f->msg, l->scratch.data, f->len);
@@ -273,7 +288,7 @@ pump(struct link *l)
 		frame_number(l, f);
 		queue_set_ready(q);
 		if (STAILQ_EMPTY(&q->waiting) && q->owner != NULL)
-			l->env.moved(l->env.arg, q->owner);
+			l->env.moved(l->env.arg, q->owner, 0);
 	}
 }
 
@@ -282,6 +297,7 @@ link_ack(struct link *l, uint64_t num)
 {
 	struct link_frame *f;
 	struct link_queue *q;
+	uint64_t seq;
 
 	if (num == 0 || num >= l->next)
 		return RES_INVALID;
@@ -289,6 +305,7 @@ link_ack(struct link *l, uint64_t num)
 	if (f == NULL)
 		return RES_OK; /* said again after a change of leader */
 	q = f->queue;
+	seq = f->seq;
 	l->ring[num & l->mask] = NULL;
 	l->unacked--;
 	l->bytes -= f->len;
@@ -299,7 +316,7 @@ link_ack(struct link *l, uint64_t num)
 		l->low++;
 	queue_set_ready(q);
 	if (q->owner != NULL)
-		l->env.moved(l->env.arg, q->owner);
+		l->env.moved(l->env.arg, q->owner, seq);
 	else if (link_queue_is_empty(q))
 		queue_free(q);
 	pump(l);

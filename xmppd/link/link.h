@@ -29,9 +29,9 @@ struct link_limits {
 struct link_env {
 	void *arg;
 	void (*up)(void *arg, const void *msg, size_t len);
-	/* A queue has less unacknowledged or waiting than before. May close
-	 * any queue. */
-	void (*moved)(void *arg, void *owner);
+	/* A queue has less unacknowledged or waiting than before: its frame
+	 * `seq` was acknowledged, unless that is 0. May close any queue. */
+	void (*moved)(void *arg, void *owner, uint64_t seq);
 };
 
 struct link *link_new(
@@ -56,6 +56,9 @@ size_t link_unacked(const struct link *l);
 struct link_queue *link_queue_new(struct link *l, void *owner, uint32_t window);
 /* The session has ended; what it sent goes on. Frees q, perhaps later. */
 void link_queue_close(struct link_queue *q);
+void link_queue_set_owner(struct link_queue *q, void *owner);
+/* How many frames it was given: the seq of the newest. */
+uint64_t link_queue_sent(const struct link_queue *q);
 
 /* Takes a copy of the frame; num, low and resent are set here. */
 void link_send(struct link_queue *q, const struct up_frame *frame);

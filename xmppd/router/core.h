@@ -253,7 +253,8 @@ struct job {
 	uint64_t rival;    /* newest session that it had kicked */
 	struct plan *plan; /* of a roster change */
 	struct lane_place lanes[LANES];
-	uint64_t lane_id; /* a hash of the first one's key; 0: none */
+	uint64_t lane_id;  /* a hash of the first one's key; 0: none */
+	struct buf others; /* sids of all that get it, if they are several */
 	struct delivery_list deliveries;
 	size_t pending; /* not accepted yet */
 	struct delivery first;
@@ -335,19 +336,18 @@ void router_run(struct router *r);
 
 /* The steps of a job: true when all is done. */
 typedef bool (*job_step)(struct router *r, struct job *job);
-bool bind_step(struct router *r, struct job *job);     /* login.c */
-bool unbind_step(struct router *r, struct job *job);   /* login.c */
-bool message_step(struct router *r, struct job *job);  /* message.c */
-bool iq_to_session(struct router *r, struct job *job); /* message.c */
-bool presence_step(struct router *r, struct job *job); /* presence.c */
-bool subscribe_step(struct router *r,
-    struct job
-	*job); /* What a handler of an IQ returns beside 0 and what is wrong: it
-		* is to be called again when the job is woken. */
-#define IQ_WAITS STANZA_ERRORS
+bool bind_step(struct router *r, struct job *job);      /* login.c */
+bool unbind_step(struct router *r, struct job *job);    /* login.c */
+bool message_step(struct router *r, struct job *job);   /* message.c */
+bool iq_to_session(struct router *r, struct job *job);  /* message.c */
+bool presence_step(struct router *r, struct job *job);  /* presence.c */
+bool subscribe_step(struct router *r, struct job *job); /* subscribe.c */
+bool iq_step(struct router *r, struct job *job);        /* iq.c */
+bool return_step(struct router *r, struct job *job);    /* returned.c */
 
-/* subscribe.c */
-bool iq_step(struct router *r, struct job *job); /* iq.c */
+/* What a handler of an IQ returns beside 0 and what is wrong: it is to be
+ * called again when the job is woken. */
+#define IQ_WAITS STANZA_ERRORS
 
 /* delivery.c */
 struct dkey dkey_frame(const struct job *job);
@@ -489,11 +489,20 @@ bool offline_store(struct router *r, struct job *job); /* false: too many */
 void offline_stored(struct router *r, struct user *u);
 bool offline_is_waiting(struct router *r, struct user *u);
 void offline_hand_out(struct router *r, struct user *u);
+void offline_taken(struct router *r, struct handed *h);
+void offline_kept(struct router *r, const struct delivery_id *id);
 void offline_accepted(struct router *r, struct handed *h);
 void offline_dropped(struct router *r, struct handed *h);
 void offline_reported(struct router *r, uint64_t row);
 void offline_deleted(struct router *r, const struct store_event *event);
 void offline_free(struct router *r);
+struct bytes *offline_stamped(
+    const struct router *r, struct text stanza, int64_t time);
+
+/* returned.c */
+struct login *returned_sender(struct router *r, const struct job *job);
+bool returned_by(const struct job *job, const struct login *s);
+int64_t returned_time(const struct router *r, const struct job *job);
 
 /* reply.c */
 bool bounce(

@@ -100,6 +100,12 @@ stamped(struct router *r, const struct delivery *d)
 	return t;
 }
 
+static struct text
+others_of(const struct job *job)
+{
+	return (struct text){ (const char *)job->others.data, job->others.len };
+}
+
 void
 delivery_send(struct router *r, struct delivery *d)
 {
@@ -117,8 +123,10 @@ delivery_send(struct router *r, struct delivery *d)
 		m.sender = d->of.job->f.sid;
 		m.origin = d->of.job->origin->id;
 		m.low = d->of.job->origin->low;
-		if (d->id.key.kind == DKEY_FRAME)
+		if (d->id.key.kind == DKEY_FRAME) {
 			m.lane = d->of.job->lane_id;
+			m.others = others_of(d->of.job);
+		}
 	}
 	down_deliver_encode(&r->out, r->cfg.term, &m);
 	edge_send(r, edge);
@@ -288,7 +296,8 @@ row_deliver(struct router *r, struct handed *row, const struct dispatch *w)
 static bool
 is_looked_at(const struct job *job)
 {
-	return job->f.kind == FRAME_MESSAGE || job->f.kind == FRAME_IQ;
+	return job->f.kind == FRAME_MESSAGE || job->f.kind == FRAME_IQ ||
+	    job->f.kind == FRAME_RETURN;
 }
 
 static void

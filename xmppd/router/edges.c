@@ -314,8 +314,13 @@ announced_sessions(struct router *r, struct edge_state *e)
 static void
 announced_report(struct router *r, const struct up_report *m)
 {
-	struct delivery *d = delivery_find(r, &m->id);
+	struct delivery *d;
 
+	if (m->kept) {
+		offline_kept(r, &m->id);
+		return;
+	}
+	d = delivery_find(r, &m->id);
 	if (d != NULL)
 		delivery_accepted(r, d);
 	if (m->id.key.kind == DKEY_ROW)
@@ -410,6 +415,20 @@ receive_accepted(struct router *r, struct cursor *c)
 	d = delivery_find(r, &id);
 	if (d != NULL)
 		delivery_accepted(r, d);
+	return RES_OK;
+}
+
+static int
+receive_taken(struct router *r, struct cursor *c)
+{
+	struct delivery_id id;
+	struct delivery *d;
+
+	if (delivery_id_decode(c, &id) != RES_OK)
+		return RES_INVALID;
+	d = delivery_find(r, &id);
+	if (d != NULL && d->owner == OWNER_ROW)
+		offline_taken(r, d->of.row);
 	return RES_OK;
 }
 
@@ -541,6 +560,8 @@ receive(struct router *r, struct edge_state *e, uint8_t what, struct cursor *c)
 		return job_receive(r, e, c);
 	case UP_ACCEPTED:
 		return receive_accepted(r, c);
+	case UP_TAKEN:
+		return receive_taken(r, c);
 	case UP_REFUSED:
 		return receive_refused(r, c);
 	case UP_PING:

@@ -19,6 +19,7 @@ static const job_step steps[] = {
 	[FRAME_MESSAGE] = message_step,
 	[FRAME_PRESENCE] = presence_step,
 	[FRAME_IQ] = iq_step,
+	[FRAME_RETURN] = return_step,
 };
 
 /* ---- waiting and waking ------------------------------------------------ */
@@ -153,7 +154,7 @@ static bool
 is_stanza(const struct up_frame *f)
 {
 	return f->kind == FRAME_MESSAGE || f->kind == FRAME_PRESENCE ||
-	    f->kind == FRAME_IQ;
+	    f->kind == FRAME_IQ || f->kind == FRAME_RETURN;
 }
 
 static bool
@@ -243,6 +244,7 @@ job_free(struct router *r, struct job *job)
 	job_unwait(job);
 	mirror_wait_remove(r, &job->mirror);
 	plan_free(r, job);
+	buf_clear(&job->others);
 	free(job);
 }
 

@@ -78,16 +78,36 @@ was_accepted(const struct job *job, const struct login *s)
 	return report_has(job, &id);
 }
 
+/* A stanza that was returned is not for who returned it. */
+static struct login *
+unless_returned(const struct job *job, struct login *s)
+{
+	return s != NULL && returned_by(job, s) ? NULL : s;
+}
+
+static bool
+is_message(const struct job *job)
+{
+	return job->f.type != TYPE_GET && job->f.type != TYPE_SET &&
+	    (job->f.kind == FRAME_MESSAGE || job->f.kind == FRAME_RETURN);
+}
+
 static void
 deliver_to(struct router *r, struct job *job, struct login *s)
 {
 	struct dispatch w = { .target = s, .kind = DELIVER_STANZA };
 
-	if (job->f.kind == FRAME_MESSAGE)
+	if (is_message(job))
 		w.kind = DELIVER_MESSAGE;
 	w.key = dkey_frame(job);
 	w.payload = job->f.payload;
+	if (job->f.kind == FRAME_RETURN && w.kind == DELIVER_MESSAGE) {
+		w.hold =
+		    offline_stamped(r, job->f.payload, returned_time(r, job));
+		w.payload = (struct text){ w.hold->data, w.hold->len };
+	}
 	job_deliver(r, job, &w);
+	bytes_unref(w.hold);
 }
 
 /* ---- sessions ---------------------------------------------------------- */
@@ -106,7 +126,7 @@ survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
 	v->there++;
 	if (was_accepted(job, s))
 		return;
-	if (job->f.kind == FRAME_MESSAGE && offline_is_waiting(r, s->user))
+	if (is_message(job) && offline_is_waiting(r, s->user))
 		v->waiting = true;
 	else
 		deliver_to(r, job, s);
@@ -150,7 +170,8 @@ may_have_been_taken(const struct job *job, const struct user *u)
 	if (!job->f.resent || u == NULL)
 		return false;
 	TAILQ_FOREACH(s, &u->sessions, of_user)
-		if (login_is_there(s) && !login_is_live(s))
+		if (login_is_there(s) && !login_is_live(s) &&
+		    !returned_by(job, s))
 			return true;
 	return false;
 }
@@ -176,15 +197,40 @@ to_nobody(struct router *r, struct job *job, uint8_t fallback)
 }
 
 static bool
+is_taker(const struct job *job, const struct login *s)
+{
+	return login_takes_messages(s) && !returned_by(job, s);
+}
+
+/* Whoever gets it is told who else does: see FRAME_RETURN. */
+static void
+note_others(struct job *job, const struct user *u)
+{
+	const struct login *s;
+	size_t count = 0;
+
+	buf_reset(&job->others);
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		count += is_taker(job, s);
+	if (count < 2)
+		return;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (is_taker(job, s))
+			sids_add(&job->others, &s->sid);
+}
+
+static bool
 to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
 {
 	struct survey v = { 0 };
 	struct login *s;
 
-	if (u != NULL && fates[job->f.type].deliver_bare)
+	if (u != NULL && fates[job->f.type].deliver_bare) {
+		note_others(job, u);
 		TAILQ_FOREACH(s, &u->sessions, of_user)
-			if (login_takes_messages(s))
+			if (is_taker(job, s))
 				survey_one(r, job, s, &v);
+	}
 	if (v.there > 0)
 		return survey_settle(job, u, &v);
 	if (report_any(job))
@@ -202,7 +248,7 @@ to_user(struct router *r, struct job *job)
 
 	if (job->to.resource.data == NULL)
 		return to_bare(r, job, u, fates[job->f.type].bare);
-	exact = user_session(u, job->to.full);
+	exact = unless_returned(job, user_session(u, job->to.full));
 	if (exact != NULL)
 		return to_exact(r, job, exact);
 	if (fates[job->f.type].like_bare)
@@ -214,7 +260,8 @@ to_user(struct router *r, struct job *job)
 static bool
 to_component(struct router *r, struct job *job)
 {
-	struct login *s = component_session(r, job->to.domain);
+	struct login *s =
+	    unless_returned(job, component_session(r, job->to.domain));
 	struct user *u = user_find(r, job->to.domain);
 
 	if (s != NULL)
@@ -293,7 +340,8 @@ iq_to_session(struct router *r, struct job *job)
 		return true;
 	if (job->to.kind == ADDRESS_COMPONENT)
 		return to_component(r, job);
-	exact = user_session(user_find(r, job->to.bare), job->to.full);
+	exact = unless_returned(
+	    job, user_session(user_find(r, job->to.bare), job->to.full));
 	if (exact != NULL)
 		return to_exact(r, job, exact);
 	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);

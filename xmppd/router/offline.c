@@ -4,6 +4,8 @@
  *   nobody is there -> a command with the stanza -> applied: acknowledged
  *   a row, and a session that may take it -> handed out under the row's own id
  *     -> accepted -> deleted by a command -> edges may forget it
+ *   a session with XEP-0198 takes it -> the next ones go -> its client
+ *     acknowledges -> accepted
  *   the session ends before -> handed out again
  *
  * Rule 2 of delivery(7): a row that an edge reports to have is deleted, not
@@ -26,6 +28,8 @@ struct handed {
 	uint64_t row;              /* key of router.rows */
 	struct user *user;         /* NULL: not known yet */
 	struct delivery *delivery; /* NULL once accepted */
+	bool taken; /* by a session that will say when it has it (XEP-0198):
+		       what comes next needn't wait for that */
 	bool deleting;
 	TAILQ_ENTRY(handed) next; /* in router.to_delete */
 };
@@ -43,7 +47,7 @@ offline_store(struct router *r, struct job *job)
 		return false;
 	}
 	job->fate = FATE_STORING;
-	op.time = r->env.unix_time(r->env.arg);
+	op.time = returned_time(r, job);
 	buf_add(&op.stanza, job->f.payload.data, job->f.payload.len);
 	job_propose(r, job, job->lane_id, &op, 1); /* rule 5 */
 	buf_clear(&op.stanza);
@@ -130,14 +134,21 @@ handed_new(struct router *r, uint64_t row, struct user *u)
 	return h;
 }
 
+/* Nobody waits for it any more. */
+static void
+handed_pass(struct router *r, struct handed *h)
+{
+	if (h->user == NULL || h->taken)
+		return;
+	h->user->handing--;
+	user_touch(r, h->user);
+}
+
 static void
 handed_free(struct router *r, struct handed *h)
 {
 	map_remove(&r->rows, &h->row, sizeof(h->row));
-	if (h->user != NULL) {
-		h->user->handing--;
-		user_touch(r, h->user);
-	}
+	handed_pass(r, h);
 	free(h);
 }
 
@@ -185,6 +196,36 @@ offline_reported(struct router *r, uint64_t row)
 }
 
 void
+offline_taken(struct router *r, struct handed *h)
+{
+	handed_pass(r, h);
+	h->taken = true;
+}
+
+/*
+ * An edge announces a row that its session has taken. So has an earlier leader
+ * handed it out: what became of it is still to be said. (If the row is with
+ * another session now, this one's node had been given up.)
+ */
+void
+offline_kept(struct router *r, const struct delivery_id *id)
+{
+	struct handed *h = map_find(&r->rows, &id->key.num, sizeof(uint64_t));
+	struct dispatch w = { .kind = DELIVER_STANZA };
+
+	w.target = login_find(r, &id->sid);
+	if (w.target == NULL || w.target->user == NULL)
+		return;
+	if (h == NULL) {
+		h = handed_new(r, id->key.num, w.target->user);
+		w.key = id->key;
+		h->delivery = row_deliver(r, h, &w); /* the edge has it */
+	}
+	if (h->delivery != NULL && sid_equal(&h->delivery->id.sid, &id->sid))
+		offline_taken(r, h);
+}
+
+void
 offline_accepted(struct router *r, struct handed *h)
 {
 	h->delivery = NULL;
@@ -197,7 +238,9 @@ offline_dropped(struct router *r, struct handed *h)
 	h->delivery = NULL;
 	if (h->deleting)
 		return;
+	h->user->rows = ROWS_SOME;
 	h->user->row_after = 0;
+	user_touch(r, h->user);
 	handed_free(r, h);
 }
 
@@ -270,21 +313,21 @@ find_taker(const struct user *u)
 
 /* XEP-0203: says when the message came in; what a component is told has no
  * time. */
-static struct bytes *
-row_stanza(const struct router *r, const struct store_row *row)
+struct bytes *
+offline_stamped(const struct router *r, struct text stanza, int64_t time)
 {
 	struct buf delay = { 0 }, b = { 0 };
 	struct bytes *bytes;
 	char stamp[32];
 
-	if (row->time == 0)
-		return bytes_new(row->stanza.data, row->stanza.len);
-	clock_stamp(row->time, stamp);
+	if (time == 0)
+		return bytes_new(stanza.data, stanza.len);
+	clock_stamp(time, stamp);
 	buf_add_str(&delay, "<delay xmlns='" NS_DELAY "'");
 	xml_add_attr(&delay, "from", r->domain);
 	xml_add_attr(&delay, "stamp", stamp);
 	buf_add_str(&delay, "/>");
-	stanza_insert(&b, row->stanza.data, row->stanza.len, buf_str(&delay));
+	stanza_insert(&b, stanza.data, stanza.len, buf_str(&delay));
 	bytes = bytes_new(b.data, b.len);
 	buf_clear(&delay);
 	buf_clear(&b);
@@ -296,6 +339,8 @@ row_hand_out(struct router *r, struct user *u, struct login *taker,
     const struct store_row *row)
 {
 	struct dispatch w = { .target = taker, .kind = DELIVER_STANZA };
+	const struct text stanza = { (const char *)row->stanza.data,
+		row->stanza.len };
 	struct handed *h = map_find(&r->rows, &row->id, sizeof(row->id));
 
 	u->row_after = row->id;
@@ -308,7 +353,7 @@ row_hand_out(struct router *r, struct user *u, struct login *taker,
 	}
 	h = handed_new(r, row->id, u);
 	w.key = dkey_row(row->id);
-	w.hold = row_stanza(r, row);
+	w.hold = offline_stamped(r, stanza, row->time);
 	w.payload.data = w.hold->data;
 	w.payload.len = w.hold->len;
 	h->delivery = row_deliver(r, h, &w);

@@ -6,11 +6,27 @@
 
 #include "xmppd/router/core.h"
 
-static const char *const stanza_names[] = {
-	[FRAME_MESSAGE] = "message",
-	[FRAME_PRESENCE] = "presence",
-	[FRAME_IQ] = "iq",
-};
+static const char *
+stanza_name(const struct job *job)
+{
+	if (job->f.kind == FRAME_PRESENCE)
+		return "presence";
+	return job->f.kind == FRAME_IQ || job->f.type == TYPE_GET ||
+		job->f.type == TYPE_SET
+	    ? "iq"
+	    : "message";
+}
+
+/* Whom an answer goes to; NULL if that has gone. */
+static struct login *
+sender_of(struct router *r, const struct job *job)
+{
+	struct login *s = job->f.kind == FRAME_RETURN
+	    ? returned_sender(r, job)
+	    : login_find(r, &job->f.sid);
+
+	return login_is_there(s) ? s : NULL;
+}
 
 static void
 add_attr(struct buf *b, const char *name, struct text value)
@@ -24,7 +40,7 @@ static void
 begin_answer(struct buf *b, const struct job *job, const char *type)
 {
 	buf_add_str(b, "<");
-	buf_add_str(b, stanza_names[job->f.kind]);
+	buf_add_str(b, stanza_name(job));
 	xml_add_attr(b, "type", type);
 	add_attr(b, "id", job->f.id);
 	if (!(job->f.flags & FRAME_NO_TO))
@@ -37,7 +53,7 @@ static void
 end_answer(struct buf *b, const struct job *job)
 {
 	buf_add_str(b, "</");
-	buf_add_str(b, stanza_names[job->f.kind]);
+	buf_add_str(b, stanza_name(job));
 	buf_add_str(b, ">");
 }
 
@@ -64,12 +80,12 @@ job_deliver_bytes(struct router *r, struct job *job, struct login *target,
 bool
 bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
 {
-	struct login *sender = login_find(r, &job->f.sid);
+	struct login *sender = sender_of(r, job);
 	struct buf b = { 0 };
 
 	job->fate = FATE_BOUNCING;
 	if (job->f.type == TYPE_ERROR || job->f.type == TYPE_RESULT ||
-	    !login_is_there(sender))
+	    sender == NULL)
 		return true;
 	begin_answer(&b, job, "error");
 	xml_add_stanza_error(&b, e, text);

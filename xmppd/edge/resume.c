@@ -1,0 +1,396 @@
+/*
+ * Sessions that live on without a connection, and go on with another (XEP-0198,
+ * 5).
+ *
+ *   connection lost -> detached: what comes for it is kept
+ *   <resume/> from the same account -> the old connection, if there is one, is
+ *     ended with <conflict/>
+ *     -> all that came from the old one is handled
+ *     -> <resumed/>: the session is the new connection's; what its client
+ *        lacks is sent again
+ *   nobody comes in time, or the session ends otherwise -> what its client has
+ *     not acknowledged is given back to the router (FRAME_RETURN), and a stored
+ *     message stays stored
+ */
+#include "xmppd/edge/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/strutil.h"
+#include "common/xmalloc.h"
+
+#define SECRET_LEN 22 /* characters of an id that are random: 128 bits */
+#define ENDED_MAX 1000
+
+/* A session that has ended: its client may ask how much of what it had sent is
+ * handled. */
+struct ended {
+	TAILQ_ENTRY(ended) next;
+	char *id, *bare;
+	uint32_t h;
+};
+
+/* What a new connection waits to go on as. */
+struct resumption {
+	struct managed *old;
+	resume_done_fn done;
+};
+
+/* Tells where the session is, and nobody can guess it. */
+char *
+resume_new_id(const struct session *s)
+{
+	char secret[SECRET_LEN + 1];
+	struct buf b = { 0 };
+
+	crypto_random_text(secret, SECRET_LEN);
+	sids_add(&b, &s->up.sid);
+	b.data[b.len - 1] = '-';
+	buf_add_str(&b, secret);
+	return buf_steal_str(&b);
+}
+
+/* ---- those that have ended --------------------------------------------- */
+
+static void
+ended_free(struct edge *e, struct ended *n)
+{
+	TAILQ_REMOVE(&e->ended, n, next);
+	map_remove_str(&e->ended_ids, n->id);
+	free(n->id);
+	free(n->bare);
+	free(n);
+}
+
+static void
+ended_note(struct session *s)
+{
+	struct edge *e = s->edge;
+	struct managed *m = s->managed;
+	struct ended *n;
+
+	if (m->id == NULL)
+		return;
+	if (e->ended_ids.count >= ENDED_MAX)
+		ended_free(e, TAILQ_FIRST(&e->ended));
+	n = xcalloc(1, sizeof(*n));
+	n->id = m->id;
+	m->id = NULL;
+	n->bare = xstrdup(s->bare);
+	/* What has come from it goes on, but for want of a leader. */
+	n->h = uplink_has_leader(e->uplink) ? sm_count_received(m->sm)
+					    : sm_handled(m->sm);
+	TAILQ_INSERT_TAIL(&e->ended, n, next);
+	map_put_str(&e->ended_ids, n->id, n);
+}
+
+void
+resume_clear(struct edge *e)
+{
+	while (!TAILQ_EMPTY(&e->ended))
+		ended_free(e, TAILQ_FIRST(&e->ended));
+	map_clear(&e->ended_ids);
+	map_clear(&e->resumable);
+}
+
+/* ---- without a connection ---------------------------------------------- */
+
+/* Those that are to be given up first are first; most have the same time. */
+static void
+detached_insert(struct session *s)
+{
+	struct session_list *list = &s->edge->detached;
+	struct session *at = TAILQ_LAST(list, session_list);
+
+	while (at != NULL && at->until > s->until)
+		at = TAILQ_PREV(at, session_list, next);
+	if (at == NULL)
+		TAILQ_INSERT_HEAD(list, s, next);
+	else
+		TAILQ_INSERT_AFTER(list, at, s, next);
+}
+
+/* Stored messages that were half out before <enable/> can't be sent again. */
+static bool
+can_go_on(const struct session *s)
+{
+	if (s->managed == NULL || s->managed->id == NULL ||
+	    s->stream.state != STREAM_BOUND)
+		return false;
+	for (size_t i = 0; i < s->slow_count; i++)
+		if (!s->slow[i].kept)
+			return false;
+	return true;
+}
+
+bool
+resume_detach(struct session *s, const char *why)
+{
+	struct managed *m = s->managed;
+
+	if (!can_go_on(s))
+		return false;
+	log_info("edge: %s: connection lost: %s; it may be resumed for %" PRIu64
+		 " s",
+	    session_name(s), why, m->resume_ms / 1000);
+	managed_unwatch(m);
+	session_let_go(s);
+	s->until = edge_now(s->edge) + m->resume_ms;
+	detached_insert(s);
+	csi_flush(s);
+	csi_end(s);
+	egress_settle(s);
+	return true;
+}
+
+void
+resume_expire(struct edge *e, uint64_t now)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&e->detached); s != NULL && s->until <= now;
+	     s = next) {
+		next = TAILQ_NEXT(s, next);
+		if (s->managed->heir == NULL)
+			session_abort(s, "not resumed in time");
+	}
+}
+
+/* ---- with another one -------------------------------------------------- */
+
+static void
+resumption_end(struct session *heir)
+{
+	if (heir->resumption == NULL)
+		return;
+	heir->resumption->old->heir = NULL;
+	free(heir->resumption);
+	heir->resumption = NULL;
+}
+
+static void
+answer(struct session *s, resume_done_fn done, bool resumed, struct buf *b)
+{
+	if (!resumed && s->stream.state == STREAM_BINDING)
+		stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
+	done(s, resumed, buf_str(b));
+	buf_clear(b);
+}
+
+static void
+refuse(struct session *s, const char *bare, const char *previd,
+    resume_done_fn done)
+{
+	const struct ended *n = map_find_str(&s->edge->ended_ids, previd);
+	struct buf b = { 0 };
+
+	managed_write_failed(&b, STANZA_ITEM_NOT_FOUND,
+	    n != NULL && strcmp(n->bare, bare) == 0 ? &n->h : NULL);
+	answer(s, done, false, &b);
+}
+
+static void
+send_again_cb(void *arg, const struct sm_stanza *stanza)
+{
+	session_write(arg, stanza->data, stanza->len);
+}
+
+/* The session leaves the struct that it was in. */
+static void
+take_over(struct session *s, struct session *old)
+{
+	struct managed *m = old->managed;
+
+	uplink_move(s->edge->uplink, &old->up, &s->up);
+	s->managed = m;
+	m->session = s;
+	old->managed = NULL;
+	egress_move(old, s);
+	s->since = old->since;
+	session_abort(old, "resumed");
+}
+
+static void
+finish(struct session *s, struct session *old, resume_done_fn done)
+{
+	struct managed *m = old->managed;
+	struct buf b = { 0 };
+	int64_t since = old->since;
+
+	buf_addf(&b, "<resumed xmlns='" NS_SM "' h='%" PRIu32 "'",
+	    sm_handled(m->sm));
+	xml_add_attr(&b, "previd", m->id);
+	buf_add_str(&b, "/>");
+	take_over(s, old);
+	log_info("edge: %s: resumed from %s", s->up.full, s->peer);
+	answer(s, done, true, &b);
+	session_is_bound(s);
+	s->since = since;
+	sm_each(m->sm, send_again_cb, s);
+	sm_restart(m->sm);
+	managed_ask(s);
+}
+
+void
+resume_moved(struct managed *m)
+{
+	struct session *heir = m->heir;
+	resume_done_fn done;
+
+	if (heir == NULL || sm_handled(m->sm) != sm_count_received(m->sm))
+		return;
+	done = heir->resumption->done;
+	resumption_end(heir);
+	finish(heir, m->session, done);
+}
+
+/*
+ * What came over the old connection and isn't handled yet would be sent again
+ * by the client, and come twice: the answer waits for it.
+ */
+static void
+wait_for_old(struct session *s, struct managed *m, resume_done_fn done)
+{
+	s->resumption = xcalloc(1, sizeof(*s->resumption));
+	s->resumption->old = m;
+	s->resumption->done = done;
+	m->heir = s;
+	if (s->stream.state == STREAM_UNBOUND)
+		stream_set_state(&s->stream, STREAM_BINDING, s->peer);
+	resume_moved(m);
+}
+
+/* The newest connection is the one that its client has. */
+static void
+free_from_others(struct managed *m)
+{
+	if (m->heir != NULL)
+		session_error(m->heir, STREAM_CONFLICT, NULL);
+	if (m->session->conn != NULL)
+		session_replace(m->session);
+}
+
+static bool
+is_resumable(const struct session *s)
+{
+	return s->stream.state == STREAM_DETACHED || can_go_on(s);
+}
+
+void
+resume_begin(struct session *s, const char *bare, const char *previd,
+    uint32_t h, resume_done_fn done)
+{
+	struct managed *m = map_find_str(&s->edge->resumable, previd);
+
+	if (m == NULL || strcmp(m->session->bare, bare) != 0 ||
+	    !is_resumable(m->session)) {
+		refuse(s, bare, previd, done);
+		return;
+	}
+	if (!managed_acknowledged(m->session, h, s))
+		return;
+	free_from_others(m);
+	wait_for_old(s, m, done);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static bool
+is_returned(
+    const struct sm_stanza *stanza, const struct xml *x, struct up_frame *frame)
+{
+	bool iq = strcmp(x->name, "iq") == 0;
+
+	if (stanza->id.key.kind != DKEY_FRAME)
+		return false;
+	frame->type = (uint8_t)ingress_type(
+	    iq ? FRAME_IQ : FRAME_MESSAGE, xml_attr(x, "type"));
+	if (iq)
+		return frame->type == TYPE_GET || frame->type == TYPE_SET;
+	return stanza->kind == DELIVER_MESSAGE;
+}
+
+/* Answers, presence and what the server itself said are for this session
+ * alone, and stored messages are still stored. */
+static void
+give_back_cb(void *arg, const struct sm_stanza *stanza)
+{
+	struct session *s = arg;
+	struct up_frame frame = { .kind = FRAME_RETURN };
+	struct xml *x = xml_parse(stanza->data, stanza->len);
+	char time[24];
+
+	if (x != NULL && is_returned(stanza, x, &frame)) {
+		snprintf(time, sizeof(time), "%" PRId64, stanza->time);
+		frame.to = text_of(xml_attr(x, "to"));
+		if (frame.to.data == NULL)
+			frame.to = text_of(s->bare);
+		frame.from = text_of(xml_attr(x, "from"));
+		frame.id = text_of(xml_attr(x, "id"));
+		frame.lang = text_of(time);
+		frame.child = text_of(stanza->others);
+		if (xml_child(x, "body", x->ns) != NULL)
+			frame.flags |= FRAME_HAS_BODY;
+		frame.payload = (struct text){ stanza->data, stanza->len };
+		uplink_send(s->edge->uplink, &s->up, &frame);
+	}
+	xml_free(x);
+}
+
+void
+resume_give_back(struct session *s)
+{
+	resumption_end(s);
+	if (s->managed != NULL)
+		sm_each(s->managed->sm, give_back_cb, s);
+}
+
+static void
+still_stored_cb(void *arg, const struct sm_stanza *stanza)
+{
+	struct edge *e = arg;
+
+	if (stanza->id.key.kind == DKEY_ROW)
+		uplink_settle(e->uplink, &stanza->id, false);
+}
+
+/* Who waited for this session hears that it has ended. */
+static void
+disappoint(struct session *s, const char *id, const char *bare)
+{
+	struct session *heir = s->managed->heir;
+	resume_done_fn done;
+
+	if (heir == NULL)
+		return;
+	done = heir->resumption->done;
+	resumption_end(heir);
+	refuse(heir, bare, id, done);
+}
+
+void
+resume_end(struct session *s)
+{
+	struct managed *m = s->managed;
+	char *id;
+
+	if (m == NULL)
+		return;
+	managed_unwatch(m);
+	sm_each(m->sm, still_stored_cb, s->edge);
+	if (m->id != NULL) {
+		map_remove_str(&s->edge->resumable, m->id);
+		id = xstrdup(m->id);
+		ended_note(s);
+		disappoint(s, id, s->bare);
+		free(id);
+	}
+	sm_free(m->sm);
+	free(m);
+	s->managed = NULL;
+}
