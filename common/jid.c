@@ -77,9 +77,10 @@ jid_prep_resource(const char *text)
 {
 	if (!part_is_sized(text))
 		return NULL;
+	/* RFC 7622, 3.4: any symbol may be in one, those too that Unicode 3.2
+	 * didn't have (nicknames in rooms are resources). */
 	if (!is_ascii(text))
-		return prep_profile(text, stringprep_xmpp_resourceprep,
-		    STRINGPREP_NO_UNASSIGNED);
+		return prep_profile(text, stringprep_xmpp_resourceprep, 0);
 	for (const char *p = text; *p != '\0'; p++)
 		if (*p < ' ' || *p == 0x7f)
 			return NULL;

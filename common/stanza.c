@@ -192,7 +192,8 @@ xml_add_stanza_error(struct buf *b, enum stanza_error e, const char *text)
 	buf_addf(b, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>",
 	    stanza_error_type(e), stanza_error_name(e));
 	if (text != NULL) {
-		buf_add_str(b, "<text xmlns='" NS_STANZA_ERRORS "'>");
+		buf_add_str(
+		    b, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>");
 		xml_add_text(b, text);
 		buf_add_str(b, "</text>");
 	}

@@ -164,7 +164,9 @@ ingress_reply(struct session *s, const struct xml_stanza *stanza,
 		(strcmp(type, "result") == 0 && stanza->name[0] == 'i')))
 		return;
 	buf_addf(out, "<%s type='error'", stanza->name);
-	xml_add_attr(out, "id", stanza->id);
+	/* RFC 6120, 8.3.1: an iq's has one, if need be an empty one. */
+	xml_add_attr(out, "id",
+	    stanza->id == NULL && stanza->name[0] == 'i' ? "" : stanza->id);
 	xml_add_attr(out, "from", from);
 	xml_add_attr(
 	    out, "to", s->stream.component ? stanza->from : s->up.full);
