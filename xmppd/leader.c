@@ -115,6 +115,7 @@ router_begin(struct leader *ld, bool complete)
 		.hold_ms = n->hold_ms,
 		.margin_ms = MARGIN_MS,
 		.grace_ms = ELECTION_MS,
+		.limits = &n->limits,
 		.voters = n->voters,
 		.voter_count = n->voter_count };
 	struct router_env env = { n, env_down, env_mirror, env_propose,
@@ -287,6 +288,13 @@ leader_end(struct leader *ld)
 	router_free(ld->router);
 	ld->router = NULL;
 	ld->links_open = false;
+}
+
+void
+leader_set_limits(struct leader *ld)
+{
+	if (ld->router != NULL)
+		router_set_limits(ld->router, &ld->node->limits);
 }
 
 void

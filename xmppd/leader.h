@@ -24,6 +24,7 @@ struct router *leader_router(struct leader *ld);
 void leader_begin(struct leader *ld); /* this node leads n->term */
 void leader_end(struct leader *ld);   /* it no longer does; idempotent */
 void leader_set_voters(struct leader *ld);
+void leader_set_limits(struct leader *ld);
 void leader_applied(struct leader *ld, const struct store_event *event);
 void leader_tick(struct leader *ld, uint64_t now);
 

@@ -36,6 +36,7 @@
 #include "xmppd/node_peers.h"
 #include "xmppd/reconciler.h"
 #include "xmppd/service.h"
+#include "xmppd/shared_limits.h"
 #include "xmppd/worker.h"
 
 #define AGAIN_MS 2000
@@ -192,6 +193,7 @@ edges_make(struct node *n)
 		    .hold_ms = n->hold_ms,
 		    .domain = n->domain != NULL ? n->domain : "",
 		    .secret = secret,
+		    .limits = n->limits,
 		    .window = WINDOW,
 		    .session_window = SESSION_WINDOW,
 		    .resume_s = RESUME_S,
@@ -201,7 +203,6 @@ edges_make(struct node *n)
 		.worker = n->worker,
 	};
 
-	limits_init(&cfg.edge.limits);
 	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), secret);
 	n->edges = local_edges_new(&cfg);
 }
@@ -250,6 +251,10 @@ node_reload(struct node *n)
 {
 	load_members(n);
 	domains_load(n->domains, n->store);
+	if (shared_limits_load(n->store, &n->limits)) {
+		local_edges_set_limits(n->edges, &n->limits);
+		leader_set_limits(n->lead);
+	}
 	if (shared_changed(n))
 		shared_apply(n);
 	node_apply(n, NULL);
@@ -408,6 +413,7 @@ node_open(struct node *n, struct error *e)
 	rc = open_store(n, dir, e);
 	if (rc == RES_OK) {
 		shared_changed(n);
+		shared_limits_load(n->store, &n->limits);
 		domains_load(n->domains, n->store);
 		load_members(n);
 		edges_make(n);

@@ -72,6 +72,7 @@ struct node {
 	struct local_edges *edges;
 	char *domain; /* the store's; NULL: not set */
 	uint32_t hold_ms;
+	struct edge_limits limits;
 
 	/* What Raft says. */
 	enum raft_role role;

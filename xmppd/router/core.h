@@ -276,6 +276,7 @@ struct mirror_node {
 
 struct router {
 	struct router_config cfg;
+	struct edge_limits limits;
 	struct router_env env;
 	char *domain, *version;
 	struct map domains; /* further ones: char *, its own key */

@@ -16,8 +16,6 @@
 #include "common/xmalloc.h"
 #include "xmppd/router/core.h"
 
-#define USER_SESSIONS_MAX 100
-
 enum bind_stage { BIND_ADDRESS, BIND_MIRROR, BIND_RESULT };
 
 /* ---- what may be asked ------------------------------------------------- */
@@ -592,7 +590,7 @@ bind_address(struct router *r, struct job *job, struct login *s)
 		return job_wait(job, &r->unsettled);
 	if (!address_is_free(r, job, s))
 		return job_wait(job, &s->user->waiting);
-	if (user_session_count(s->user) >= USER_SESSIONS_MAX)
+	if (user_session_count(s->user) >= r->limits.of[LIMIT_SESSIONS])
 		return bind_refuse(r, job, s, "resource-constraint");
 	if (s->kind == SESSION_CLIENT)
 		account = store_account(r->env.store, s->user->local).id;

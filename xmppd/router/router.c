@@ -36,6 +36,10 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 
 	router_init(r);
 	r->cfg = *cfg;
+	if (cfg->limits != NULL)
+		r->limits = *cfg->limits;
+	else
+		limits_init(&r->limits);
 	r->env = *env;
 	r->domain = xstrdup(cfg->domain);
 	r->version = xstrdup(cfg->version);
@@ -52,6 +56,12 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	offline_begin(r);
 	router_set_voters(r, cfg->voters, cfg->voter_count, now);
 	return r;
+}
+
+void
+router_set_limits(struct router *r, const struct edge_limits *limits)
+{
+	r->limits = *limits;
 }
 
 static void

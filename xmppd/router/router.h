@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/limits.h"
 #include "xmppd/cluster/store.h"
 #include "xmppd/link/frame.h"
 
@@ -39,6 +40,7 @@ struct router_config {
 	const char *domain;
 	const char *version;                   /* for XEP-0092 */
 	uint32_t hold_ms, margin_ms, grace_ms; /* rules 9 and 11 */
+	const struct edge_limits *limits;      /* NULL: as usual */
 	const uint32_t *voters; /* all voters' Raft ids, this node's included */
 	size_t voter_count;
 };
@@ -78,6 +80,9 @@ void router_mirror_ack(
 /* The voters changed (a member was added or removed). */
 void router_set_voters(
     struct router *r, const uint32_t *voters, size_t count, uint64_t now);
+
+/* Other limits: for what is asked from now on. */
+void router_set_limits(struct router *r, const struct edge_limits *limits);
 
 /* A command was applied (any, not only this router's own). */
 void router_applied(
