@@ -220,7 +220,7 @@ struct tree_parser {
 	struct xml_tree *tree;
 	struct xml *open;     /* the element that is open now */
 	struct buf text;      /* character data of all open elements */
-	size_t text_from[72]; /* where that of each begins, by depth */
+	size_t text_from[1024]; /* where that of each begins, by depth */
 	unsigned depth;       /* 1: the wrapper */
 	bool have_root, failed;
 };
