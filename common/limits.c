@@ -45,6 +45,8 @@ const struct limit_row limit_rows[LIMITS] = {
 	    1024 * 1024 * MIB, "archive of one user; the oldest go" },
 	[LIMIT_OFFLINE] = { "offline", "bytes", 4 * MIB, 0, 1024 * MIB,
 	    "messages that wait for one user" },
+	[LIMIT_DATA] = { "data", "bytes", 16 * MIB, 64 * KIB, 1024 * MIB,
+	    "what a user may keep on the server: vCard, bookmarks, keys" },
 };
 
 void

@@ -218,11 +218,13 @@ struct xml_tree {
 /* A tree being built. */
 struct tree_parser {
 	struct xml_tree *tree;
-	struct xml *open;     /* the element that is open now */
-	struct buf text;      /* character data of all open elements */
-	size_t text_from[1024]; /* where that of each begins, by depth */
-	unsigned depth;       /* 1: the wrapper */
+	struct xml *open; /* the element that is open now */
+	struct buf text;  /* character data of all open elements */
+	unsigned depth;   /* 1: the wrapper */
 	bool have_root, failed;
+	/* By depth, of those that are open; not set before. */
+	size_t text_from[1024]; /* where the text of each begins */
+	size_t settled[1024];   /* and what of it no lead or tail has */
 };
 
 #define TREE_DEPTH                                                             \
@@ -297,7 +299,7 @@ tree_add_attrs(
 static struct xml *
 tree_add_element(struct tree_parser *p)
 {
-	struct xml *x, **last;
+	struct xml *x;
 
 	if (p->open == NULL) {
 		if (p->have_root) {
@@ -309,11 +311,28 @@ tree_add_element(struct tree_parser *p)
 	}
 	x = arena_alloc(p->tree, sizeof(*x));
 	x->parent = p->open;
-	last = &p->open->children;
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = x;
+	if (p->open->last == NULL)
+		p->open->children = x;
+	else
+		p->open->last->next = x;
+	p->open->last = x;
 	return x;
+}
+
+/* The text so far is the open element's lead, or its last child's tail. */
+static void
+tree_settle_text(struct tree_parser *p)
+{
+	size_t from = p->settled[p->depth];
+	const char *text = p->text.len == from
+	    ? ""
+	    : arena_text(p->tree, p->text.data + from, p->text.len - from);
+
+	if (p->open->last == NULL)
+		p->open->lead = text;
+	else
+		p->open->last->tail = text;
+	p->settled[p->depth] = p->text.len;
 }
 
 static void
@@ -326,7 +345,11 @@ tree_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 	struct xml *x;
 
 	(void)prefix, (void)ns_count, (void)ns, (void)defaulted;
-	if (p->failed || p->depth++ == 0)
+	if (p->failed)
+		return;
+	if (p->open != NULL)
+		tree_settle_text(p);
+	if (p->depth++ == 0)
 		return;
 	if (p->depth >= TREE_DEPTH || (x = tree_add_element(p)) == NULL) {
 		p->failed = true;
@@ -334,10 +357,10 @@ tree_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 	}
 	x->name = arena_str(p->tree, name);
 	x->ns = uri == NULL ? "" : arena_str(p->tree, uri);
-	x->text = "";
+	x->text = x->lead = x->tail = "";
 	tree_add_attrs(p, x, attr_count, attrs);
 	p->open = x;
-	p->text_from[p->depth] = p->text.len;
+	p->text_from[p->depth] = p->settled[p->depth] = p->text.len;
 }
 
 static void
@@ -348,10 +371,17 @@ tree_end(
 	size_t from;
 
 	(void)name, (void)prefix, (void)uri;
-	if (p->failed || p->depth-- == 1)
+	if (p->failed)
 		return;
-	from = p->text_from[p->depth + 1];
-	if (p->text.len > from)
+	if (p->depth == 1) {
+		p->depth = 0;
+		return;
+	}
+	tree_settle_text(p);
+	from = p->text_from[p->depth--];
+	if (p->open->children == NULL)
+		p->open->text = p->open->lead;
+	else if (p->text.len > from)
 		p->open->text = arena_text(
 		    p->tree, p->text.data + from, p->text.len - from);
 	p->text.len = from;
@@ -394,10 +424,12 @@ struct xml *
 xml_parse(const char *bytes, size_t len)
 {
 	static const char open[] = "<s xmlns='" NS_CLIENT "'>";
-	struct tree_parser p = { .tree = xcalloc(1, sizeof(*p.tree)) };
+	struct tree_parser p;
 	xmlSAXHandler sax = tree_sax;
 	xmlParserCtxtPtr ctxt;
 
+	memset(&p, 0, offsetof(struct tree_parser, text_from));
+	p.tree = xcalloc(1, sizeof(*p.tree));
 	ctxt = xmlCreatePushParserCtxt(&sax, &p, open, sizeof(open) - 1, NULL);
 	if (ctxt == NULL || len > INT32_MAX)
 		p.failed = true;
@@ -496,7 +528,7 @@ static void
 write_element(struct buf *b, const struct xml *x, const char *around)
 {
 	buf_addf(b, "<%s", x->name);
-	if (strcmp(x->ns, around) != 0)
+	if (around == NULL || strcmp(x->ns, around) != 0)
 		xml_add_attr(b, "xmlns", x->ns);
 	write_attrs(b, x);
 	if (x->children == NULL && x->text[0] == '\0') {
@@ -504,9 +536,11 @@ write_element(struct buf *b, const struct xml *x, const char *around)
 		return;
 	}
 	buf_add_str(b, ">");
-	xml_add_text(b, x->text);
-	for (const struct xml *c = x->children; c != NULL; c = c->next)
+	xml_add_text(b, x->lead);
+	for (const struct xml *c = x->children; c != NULL; c = c->next) {
 		write_element(b, c, x->ns);
+		xml_add_text(b, c->tail);
+	}
 	buf_addf(b, "</%s>", x->name);
 }
 
@@ -514,6 +548,12 @@ void
 xml_write(struct buf *b, const struct xml *x)
 {
 	write_element(b, x, NS_CLIENT);
+}
+
+void
+xml_write_whole(struct buf *b, const struct xml *x)
+{
+	write_element(b, x, NULL);
 }
 
 void

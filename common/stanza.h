@@ -30,6 +30,11 @@
 #define NS_SM "urn:xmpp:sm:3"
 #define NS_CSI "urn:xmpp:csi:0"
 #define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
+#define NS_PRIVATE "jabber:iq:private"
+#define NS_VCARD "vcard-temp"
+#define NS_BLOCKING "urn:xmpp:blocking"
+#define NS_TIME "urn:xmpp:time"
+#define NS_DATA "jabber:x:data"
 
 /* RFC 6120, 4.9.3 */
 enum stream_error {
@@ -119,7 +124,9 @@ struct xml {
 	const char *name, *ns;
 	struct xml_attr *attrs;
 	const char *text; /* all character data directly inside; "" if none */
-	struct xml *parent, *children, *next;
+	const char *lead; /* the part of it before the first child */
+	const char *tail; /* the text behind this element, of its parent's */
+	struct xml *parent, *children, *next, *last; /* last: child */
 };
 
 /*
@@ -136,6 +143,9 @@ struct xml *xml_next(const struct xml *x, const char *name, const char *ns);
 const char *xml_child_text(const struct xml *x, const char *name);
 /* Writes an element back, as it travels in frames. */
 void xml_write(struct buf *b, const struct xml *x);
+
+/* The same, with its namespace declared whatever is around it. */
+void xml_write_whole(struct buf *b, const struct xml *x);
 
 /* Inserts bytes before the end tag of a stanza's bytes; makes room in a stanza
  * that has no content. For <delay/> stamps. */

@@ -23,6 +23,7 @@ a_tree_written_back_is_the_same_bytes(void **state)
 		"<message xml:lang='en'><x xmlns='' "
 		"a='&apos;&#10;&amp;'/></message>",
 		"<m xmlns='other'><a/></m>",
+		"<m>1<a>2<b/>3<b/></a>4<c xml:lang='en'>5</c><c/>6</m>",
 	};
 	struct buf b = { 0 };
 

@@ -156,6 +156,8 @@ struct user {
 	uint64_t row_after;    /* newest row that was handed out */
 	size_t handing;        /* rows that are with a session */
 	struct job *lock;      /* the job that is changing its roster */
+	struct map blocks;     /* XEP-0191: JIDs, their own keys */
+	bool blocks_read;
 	struct job_list waiting;
 	size_t binding; /* binds that wait for this address */
 	bool touched;
@@ -508,6 +510,8 @@ int64_t returned_time(const struct router *r, const struct job *job);
 /* reply.c */
 bool bounce(
     struct router *r, struct job *job, enum stanza_error e, const char *text);
+/* The same, with an <error/> as it is given. */
+bool bounce_error(struct router *r, struct job *job, const struct buf *error);
 void reply_iq(struct router *r, struct job *job, const struct buf *payload,
     uint64_t roster);
 void job_deliver_bytes(struct router *r, struct job *job, struct login *target,

@@ -11,9 +11,13 @@ static const struct extension *const extensions[] = {
 	&rfc_3921,
 	&rfc_6121_roster,
 	&xep_0030,
+	&xep_0049,
+	&xep_0054,
 	&xep_0092,
 	&xep_0160,
+	&xep_0191,
 	&xep_0199,
+	&xep_0202,
 };
 
 #define COUNT (sizeof(extensions) / sizeof(extensions[0]))

@@ -17,6 +17,7 @@ enum iq_at {
 	AT_ACCOUNT = 2, /* the sender's own account */
 	AT_OTHER = 4,   /* another account that exists; the handler checks
 			   what the sender may know of it */
+	AT_NOBODY = 8,  /* an account that doesn't exist */
 };
 
 /* What answers an IQ. */
@@ -50,8 +51,8 @@ struct extension {
 	void (*end)(struct router *r);
 };
 
-extern const struct extension rfc_3921, rfc_6121_roster, xep_0030, xep_0092,
-    xep_0160, xep_0199;
+extern const struct extension rfc_3921, rfc_6121_roster, xep_0030, xep_0049,
+    xep_0054, xep_0092, xep_0160, xep_0191, xep_0199, xep_0202;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);

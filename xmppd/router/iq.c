@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "xmppd/router/blocking.h"
 #include "xmppd/router/extension.h"
 
 enum { IQ_BEGIN, IQ_ANSWERED };
@@ -28,8 +29,8 @@ handler_find(struct router *r, const struct job *job)
 		return extension_iq(r, job, AT_SERVER);
 	if (is_own_account(job))
 		return extension_iq(r, job, AT_ACCOUNT);
-	return address_exists(r, &job->to) ? extension_iq(r, job, AT_OTHER)
-					   : NULL;
+	return extension_iq(
+	    r, job, address_exists(r, &job->to) ? AT_OTHER : AT_NOBODY);
 }
 
 /* Handles what is for the server itself; true when all is done. */
@@ -39,7 +40,10 @@ iq_handle(struct router *r, struct job *job)
 	const struct iq_handler *h = handler_find(r, job);
 	enum stanza_error e;
 	struct xml *x;
+	bool done;
 
+	if (job->fate == FATE_OPEN && blocking_stops(r, job, &done))
+		return done;
 	if (h == NULL)
 		return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
 	x = xml_parse(job->f.payload.data, job->f.payload.len);

@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "xmppd/router/core.h"
+#include "xmppd/router/blocking.h"
 
 /* What is done with a message that no session is there for. */
 enum fallback { F_DROP, F_BOUNCE, F_STORE };
@@ -274,6 +274,10 @@ to_component(struct router *r, struct job *job)
 static bool
 message_route(struct router *r, struct job *job)
 {
+	bool done;
+
+	if (blocking_stops(r, job, &done))
+		return done;
 	switch ((enum address_kind)job->to.kind) {
 	case ADDRESS_USER:
 		return to_user(r, job);
@@ -338,6 +342,8 @@ iq_to_session(struct router *r, struct job *job)
 		return job_wait(job, &r->unsettled);
 	if (was_done(r, job))
 		return true;
+	if (blocking_stops(r, job, &done))
+		return done;
 	if (job->to.kind == ADDRESS_COMPONENT)
 		return to_component(r, job);
 	exact = unless_returned(

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/blocking.h"
 
 #define DIRECTED_MAX 1000
 #define PRESENCE "<presence"
@@ -36,6 +36,7 @@ struct fan {
 	struct router *r;
 	struct job *job; /* NULL: the end of `about` */
 	struct login *about;
+	struct address from; /* of about */
 	struct dkey key;
 	struct text stanza;
 	struct bytes *hold; /* keeps it, if the job doesn't */
@@ -153,6 +154,8 @@ fan_address(struct fan *f, const char *jid)
 	struct login *s;
 
 	address_read(f->r, text_of(jid), &to);
+	if (blocking_between(f->r, &f->from, &to))
+		return;
 	if (to.kind == ADDRESS_COMPONENT) {
 		fan_component(f, &to);
 	} else if (to.kind == ADDRESS_USER && to.resource.data == NULL) {
@@ -243,6 +246,7 @@ fan_begin(struct fan *f, struct router *r, struct job *job, struct login *about)
 	f->r = r;
 	f->job = job;
 	f->about = about;
+	address_read(r, text_of(about->full), &f->from);
 	if (job != NULL) {
 		f->key = dkey_frame(job);
 		f->stanza = job->f.payload;
@@ -336,6 +340,8 @@ probe_contact(struct fan *f, const struct contact *c)
 	struct user *u;
 
 	address_read(f->r, text_of(c->item.contact), &to);
+	if (blocking_between(f->r, &f->from, &to))
+		return;
 	if (to.kind == ADDRESS_USER && c->item.to) {
 		u = user_find(f->r, to.bare);
 		if (u != NULL && roster_allows(f->r, u, text_of(s->user->bare)))
@@ -658,6 +664,8 @@ probe_step(struct router *r, struct job *job)
 static bool
 presence_to_one(struct router *r, struct job *job)
 {
+	bool done;
+
 	if (job->to.kind == ADDRESS_FOREIGN) {
 		if (job->f.type == TYPE_NONE || job->f.type == TYPE_SUBSCRIBE)
 			return bounce(
@@ -666,6 +674,9 @@ presence_to_one(struct router *r, struct job *job)
 	}
 	if (job->to.kind == ADDRESS_SERVER)
 		return true;
+	if (job->stage == P_BEGIN && job->plan == NULL &&
+	    blocking_stops(r, job, &done))
+		return done;
 	if (job->f.type == TYPE_PROBE)
 		return probe_step(r, job);
 	if (job->f.type >= TYPE_SUBSCRIBE && job->f.type <= TYPE_UNSUBSCRIBED)

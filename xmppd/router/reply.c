@@ -78,7 +78,7 @@ job_deliver_bytes(struct router *r, struct job *job, struct login *target,
  * return: true if there is nothing left to be done.
  */
 bool
-bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
+bounce_error(struct router *r, struct job *job, const struct buf *error)
 {
 	struct login *sender = sender_of(r, job);
 	struct buf b = { 0 };
@@ -88,11 +88,23 @@ bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
 	    sender == NULL)
 		return true;
 	begin_answer(&b, job, "error");
-	xml_add_stanza_error(&b, e, text);
+	buf_add(&b, error->data, error->len);
 	end_answer(&b, job);
 	job_deliver_bytes(r, job, sender, &b);
 	buf_clear(&b);
 	return job->pending == 0;
+}
+
+bool
+bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
+{
+	struct buf error = { 0 };
+	bool done;
+
+	xml_add_stanza_error(&error, e, text);
+	done = bounce_error(r, job, &error);
+	buf_clear(&error);
+	return done;
 }
 
 /* Answers an IQ; `payload` may be NULL. `roster`: of a roster that it is, the

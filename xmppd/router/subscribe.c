@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/blocking.h"
 
 #define ROSTER_MAX 5000
 
@@ -147,7 +147,8 @@ plan_new(struct router *r, struct job *job, const struct address *contact)
 
 	address_read(r, job->f.from, &p->from);
 	p->own.user = side_user(r, &p->from);
-	p->other.user = side_user(r, contact);
+	if (!blocking_blocks(r, contact, &p->from))
+		p->other.user = side_user(r, contact);
 	if (!lock(job, p->own.user, p->other.user)) {
 		side_spare(r, p->own.user);
 		side_spare(r, p->other.user);
