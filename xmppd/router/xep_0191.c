@@ -257,7 +257,7 @@ static void
 push(struct router *r, struct job *job, const struct user *u, bool block,
     const struct jids *jids)
 {
-	const struct dkey key = dkey_numbered(job, DKEY_PUSH, 1);
+	const struct dkey key = dkey_numbered(job, DKEY_TOLD, 1);
 	const char *name = block ? "block" : "unblock";
 	struct buf b = { 0 };
 	struct login *s;
