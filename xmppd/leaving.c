@@ -2,8 +2,9 @@
  * Leaving:
  *   MEMBER_DEL -> the reconciler takes the voter out -> CONTROL_REMOVED to the
  *   removed node, which starts a new life.
- *   A node that goes by its own will first ends its sessions, so that contacts
- *   hear of it at once: afterwards it has no link to say it on.
+ *   A node that is about to leave first ends its sessions, so that contacts
+ *   hear of it at once: afterwards it has no link to say it on. Another one is
+ *   asked to (CONTROL_DRAIN), and serves again if it is a member after that.
  */
 #include "xmppd/membership_impl.h"
 
@@ -11,16 +12,19 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/control.h"
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/node.h"
 
-#define LEAVE_MS 10000 /* until the cluster has let this node go */
-#define REFUSED_MS                                                             \
-	1000 /* without a leader, and refused: no member any more              \
-	      */
+#define LEAVE_MS 10000  /* until the cluster has let this node go */
+#define REFUSED_MS 1000 /* without a leader, and refused: no member any more   \
+			 */
+#define DRAIN_MS 1500   /* until another node has ended its sessions */
+#define DRAINED_MS 5000 /* until it is out */
+#define TROUBLES_MAX 64
 #define NO_MAJORITY                                                            \
 	"no leader: a majority of the servers has to be reachable to take "    \
 	"one out"
@@ -120,32 +124,88 @@ removed_cb(void *arg, const struct proposer_result *result)
 	    "standalone and disabled, and keeps its data");
 }
 
+/* By its address, with or without the usual port, or its name, with or without
+ * the domain. */
+static bool
+is_called(
+    const struct node *n, const struct store_member *row, const char *name)
+{
+	char *with_port, *with_domain;
+	bool is;
+
+	xasprintf(&with_port,
+	    strchr(name, ':') != NULL ? "[%s]:5222" : "%s:5222", name);
+	xasprintf(&with_domain, "%s.%s", row->host != NULL ? row->host : "",
+	    n->domain != NULL ? n->domain : "");
+	is = strcasecmp(row->address, name) == 0 ||
+	    strcasecmp(row->address, with_port) == 0 ||
+	    (row->host != NULL &&
+		(strcasecmp(row->host, name) == 0 ||
+		    strcasecmp(with_domain, name) == 0));
+	free(with_port);
+	free(with_domain);
+	return is;
+}
+
 static const struct store_member *
 find_member(const struct node *n, const char *name)
 {
-	char *with_port;
-	const struct store_member *found = NULL;
+	for (size_t i = 0; i < n->member_count; i++)
+		if (is_called(n, &n->members[i], name))
+			return &n->members[i];
+	return NULL;
+}
 
-	xasprintf(&with_port, "%s:5222", name);
-	for (size_t i = 0; i < n->member_count && found == NULL; i++) {
-		const struct store_member *row = &n->members[i];
+static bool
+is_reachable(const struct node *n, uint32_t raft_id)
+{
+	struct peer_trouble list[TROUBLES_MAX];
+	size_t count = peers_troubles(n->peers, list, TROUBLES_MAX);
 
-		if (strcasecmp(row->address, name) == 0 ||
-		    strcasecmp(row->address, with_port) == 0 ||
-		    (row->host != NULL && strcasecmp(row->host, name) == 0))
-			found = row;
-	}
-	free(with_port);
-	return found;
+	for (size_t i = 0; i < count; i++)
+		if (list[i].node == raft_id && list[i].since != 0)
+			return false;
+	return true;
 }
 
 static void
-remove_self(struct membership *m, membership_done done, void *arg)
+remove_row(struct membership *m)
 {
-	if (m->node->leader_id == 0)
-		done(arg, RES_NO_LEADER, NO_MAJORITY);
-	else if (membership_begin(m, MEMBERSHIP_DRAINING, done, arg))
-		leave(m);
+	struct buf command = { 0 };
+
+	store_cmd_member_del(&command, m->removing);
+	membership_submit(m, &command, removed_cb);
+}
+
+/* Who doesn't answer has no sessions to end, or nobody to tell. */
+static void
+other_drained_cb(
+    void *arg, int code, const char *why, const void *msg, size_t len)
+{
+	struct membership *m = arg;
+
+	(void)msg, (void)len;
+	if (code != RES_OK)
+		log_info("membership: before its removal: %s", why);
+	if (m->node->proposer == NULL)
+		membership_finish(m, RES_FAILED, "this server ends");
+	else
+		remove_row(m);
+}
+
+static void
+remove_other(struct membership *m, const struct store_member *row)
+{
+	struct node *n = m->node;
+	uint8_t msg = CONTROL_DRAIN;
+
+	memcpy(m->removing, row->identity, sizeof(m->removing));
+	if (row != node_self(n) && n->leader_id != 0 &&
+	    is_reachable(n, row->raft_id))
+		peers_request(n->peers, row->raft_id, NULL, &msg, 1, DRAIN_MS,
+		    other_drained_cb, m);
+	else
+		remove_row(m);
 }
 
 void
@@ -155,7 +215,7 @@ membership_remove(
 	struct node *n = m->node;
 	const struct store_member *row =
 	    member == NULL ? node_self(n) : find_member(n, member);
-	struct buf command = { 0 };
+	bool self;
 
 	if (node_self(n) == NULL) {
 		done(arg, RES_STATE, "this node is not a member of a cluster");
@@ -171,14 +231,14 @@ membership_remove(
 		done(arg, e.code, e.text);
 		return;
 	}
-	if (row == node_self(n) && n->member_count > 1) {
-		remove_self(m, done, arg);
+	self = row == node_self(n) && n->member_count > 1;
+	if (!membership_begin(
+		m, self ? MEMBERSHIP_DRAINING : MEMBERSHIP_WORKING, done, arg))
 		return;
-	}
-	if (!membership_begin(m, MEMBERSHIP_WORKING, done, arg))
-		return;
-	store_cmd_member_del(&command, row->identity);
-	membership_submit(m, &command, removed_cb);
+	if (self)
+		leave(m);
+	else
+		remove_other(m, row);
 }
 
 void
@@ -212,8 +272,36 @@ leave_late(struct membership *m)
 	left(m);
 }
 
-void
-leaving_request(
+static void
+asked_drained_cb(void *arg)
+{
+	struct membership *m = arg;
+	uint8_t ok = 1;
+
+	/* In another life nobody has asked. */
+	if (m->asked != 0)
+		peers_answer(m->node->peers, m->asked_token, &ok, 1);
+}
+
+static void
+request_drain(struct membership *m, uint64_t token)
+{
+	struct node *n = m->node;
+	uint8_t ok = 1;
+
+	if (m->state != MEMBERSHIP_IDLE || n->draining ||
+	    n->instance.previous != 0) {
+		peers_answer(n->peers, token, &ok, 1);
+		return;
+	}
+	log_info("membership: the cluster is about to remove this server");
+	m->asked = clock_ms();
+	m->asked_token = token;
+	node_drain(n, asked_drained_cb, m);
+}
+
+static void
+request_removed(
     struct membership *m, uint64_t token, const void *msg, size_t len)
 {
 	struct node *n = m->node;
@@ -235,6 +323,16 @@ leaving_request(
 }
 
 void
+leaving_request(
+    struct membership *m, uint64_t token, const void *msg, size_t len)
+{
+	if (*(const uint8_t *)msg == CONTROL_DRAIN)
+		request_drain(m, token);
+	else
+		request_removed(m, token, msg, len);
+}
+
+void
 leaving_tick(struct membership *m, uint64_t now)
 {
 	const struct node *n = m->node;
@@ -249,4 +347,10 @@ leaving_tick(struct membership *m, uint64_t now)
 	else if (m->state == MEMBERSHIP_IDLE && m->removed &&
 	    n->leader_id == 0 && now - m->refused > REFUSED_MS)
 		left(m); /* taken out while it was away */
+	else if (m->state == MEMBERSHIP_IDLE && m->asked != 0 &&
+	    now - m->asked > DRAINED_MS) {
+		log_warn("membership: not removed after all: serves again");
+		m->asked = 0;
+		node_undrain(m->node);
+	}
 }

@@ -55,6 +55,7 @@ membership_finish(struct membership *m, int code, const char *fmt, ...)
 	m->reset = m->retried = m->leave_now = m->unreached = false;
 	free(m->via);
 	m->via = NULL;
+	m->asked = 0;
 	node_undrain(m->node);
 	log_info("membership: %s", text);
 	if (done != NULL)

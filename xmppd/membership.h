@@ -54,7 +54,7 @@ void membership_refused(struct membership *m, bool removed, const char *why);
  */
 const char *membership_refusal(const struct membership *m);
 
-/* CONTROL_JOIN, CONTROL_REMOVED. */
+/* CONTROL_JOIN, CONTROL_REMOVED, CONTROL_DRAIN. */
 void membership_request(struct membership *m, uint32_t from, const char *peer,
     uint64_t token, const void *msg, size_t len);
 

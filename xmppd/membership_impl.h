@@ -26,7 +26,13 @@ struct membership {
 	membership_done done;
 	void *arg;
 	bool reset; /* DRAINING, LEAVING: for a reset, which always succeeds */
-	bool unreached; /* LEAVING: the cluster doesn't know of it */
+	bool unreached;       /* LEAVING: the cluster doesn't know of it */
+	uint8_t removing[16]; /* WORKING: the member that is taken out */
+
+	/* Sessions were ended because a member said that it will remove this
+	 * node. */
+	uint64_t asked; /* ms; 0: not */
+	uint64_t asked_token;
 
 	/* A life ends in a tick only: never inside a callback of what ends with
 	 * it. */
@@ -67,7 +73,7 @@ void joining_tick(struct membership *m, uint64_t now);
 
 /* leaving.c */
 void leaving_tick(struct membership *m, uint64_t now);
-/* CONTROL_REMOVED. */
+/* CONTROL_REMOVED, CONTROL_DRAIN. */
 void leaving_request(
     struct membership *m, uint64_t token, const void *msg, size_t len);
 

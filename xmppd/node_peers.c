@@ -140,7 +140,8 @@ peer_request_cb(void *arg, uint32_t node, const char *peer, uint64_t token,
 	struct node *n = arg;
 	uint8_t kind = len > 0 ? *(const uint8_t *)msg : 0;
 
-	if (kind == CONTROL_JOIN || (kind == CONTROL_REMOVED && node != 0))
+	if (kind == CONTROL_JOIN ||
+	    ((kind == CONTROL_REMOVED || kind == CONTROL_DRAIN) && node != 0))
 		membership_request(n->membership, node, peer, token, msg, len);
 	else if (node == 0)
 		peers_answer(n->peers, token, NULL, 0);

@@ -548,7 +548,7 @@ async def contacts_see_who_died(w):
     w.start(victim)
 
 
-async def contacts_see_who_leaves(w, name, command):
+async def contacts_see_who_leaves(w, name, typed_at, command):
     """Takes out a node with a client on it, whose contact is told at once."""
     alice, bob = await alice_watches_bob(w, (w.others(name)[0], name))
     seen = []
@@ -559,7 +559,7 @@ async def contacts_see_who_leaves(w, name, command):
                           lambda error: told.append(error["condition"]))
     start = time.monotonic()
     out = await asyncio.get_running_loop().run_in_executor(
-        None, w.done, name, command)
+        None, w.done, typed_at, command)
     await until(lambda: seen, 10 * SLOW, "bob seen leaving")
     check(seen[0] - start < 1 * SLOW, "seen after", seen[0] - start, "s")
     # Longer than hold: what is held for a node that doesn't answer.
@@ -574,14 +574,20 @@ async def contacts_see_who_leaves(w, name, command):
 
 
 async def contacts_see_who_is_removed(w):
-    """xmpp cluster remove on a follower: contacts hear of it at once, once"""
-    await contacts_see_who_leaves(w, w.others(w.leader())[0],
-                                  "xmpp cluster remove")
+    """xmpp cluster remove, typed there or elsewhere: contacts hear of it at
+    once, once"""
+    leader = w.leader()
+    follower, other = w.others(leader)
+    await contacts_see_who_leaves(w, follower, follower, "xmpp cluster remove")
+    await contacts_see_who_leaves(
+        w, follower, other, "xmpp cluster remove %s.%s" % (
+            follower, w.lab.domain))
 
 
 async def contacts_see_who_is_reset(w):
     """xmpp reset of a follower: contacts hear of it at once, once"""
-    await contacts_see_who_leaves(w, w.others(w.leader())[0], "xmpp reset")
+    follower = w.others(w.leader())[0]
+    await contacts_see_who_leaves(w, follower, follower, "xmpp reset")
 
 
 def call_bridges_move(w):

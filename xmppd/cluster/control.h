@@ -12,8 +12,9 @@ enum control_kind {
 	CONTROL_DIR_COPY,    /* leader.c: a copy of it */
 	CONTROL_JOIN,        /* membership.c: compare, and take me in */
 	CONTROL_MOVED,       /* reconciler.c: I am at another address now */
-	CONTROL_REMOVED,     /* membership.c: you are no member any more */
+	CONTROL_REMOVED,     /* leaving.c: you are no member any more */
 	CONTROL_TRUST_CHECK, /* ctl_xmpp.c: would you trust this certificate? */
+	CONTROL_DRAIN,       /* leaving.c: end your sessions before you go */
 	CONTROL_SESSIONS,    /* ctl_session.c: who is logged in there? */
 	CONTROL_KICK,        /* ctl_session.c: end these, leader */
 };
