@@ -35,6 +35,29 @@
 #define NS_BLOCKING "urn:xmpp:blocking"
 #define NS_TIME "urn:xmpp:time"
 #define NS_DATA "jabber:x:data"
+#define NS_SID "urn:xmpp:sid:0"
+#define NS_HINTS "urn:xmpp:hints"
+#define NS_CARBONS "urn:xmpp:carbons:2"
+#define NS_FORWARD "urn:xmpp:forward:0"
+#define NS_MAM "urn:xmpp:mam:2"
+#define NS_RSM "http://jabber.org/protocol/rsm"
+
+/*
+ * What the children of a message are, as far as it matters to those who route
+ * it: noted once, by who parses it (common/xmlelement.c).
+ */
+enum stanza_mark {
+	MARK_BODY = 0x01,       /* <body/> of the content namespace */
+	MARK_CONTENT = 0x02,    /* any that says more than a chat state does */
+	MARK_IM = 0x04,         /* XEP-0085, 0184, 0333 */
+	MARK_ACK = 0x08,        /* of them, that a message has been received */
+	MARK_STORE = 0x10,      /* XEP-0334: store */
+	MARK_NO_STORE = 0x20,   /* no-store */
+	MARK_NO_ARCHIVE = 0x40, /* no-permanent-store */
+	MARK_NO_COPY = 0x80,    /* no-copy; XEP-0280: private */
+	MARK_INVITE = 0x100,    /* XEP-0249; XEP-0045, 7.8.2 */
+	MARK_MUC = 0x200,       /* XEP-0045: <x/> of muc#user */
+};
 
 /* RFC 6120, 4.9.3 */
 enum stream_error {

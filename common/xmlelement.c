@@ -231,6 +231,7 @@ first_start(struct xml_element *e, const struct xml_tag *t)
 	buf_reset(&e->attrs);
 	buf_reset(&e->inner);
 	e->tag_open = false;
+	e->id_depth = 0;
 	e->stanza = (struct xml_stanza){ 0 };
 	e->stanza.content_ns = travel_ns(e, t->uri) == NULL;
 	e->name = head_add_str(e, t->name);
@@ -247,6 +248,85 @@ first_start(struct xml_element *e, const struct xml_tag *t)
 	}
 }
 
+/* ---- marks ------------------------------------------------------------- */
+
+#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
+
+/* What children are; the first row that fits counts. Those that only accompany
+ * others are no content. */
+static const struct {
+	const char *ns, *name; /* name NULL: any */
+	uint16_t marks;
+} marks[] = {
+	{ "http://jabber.org/protocol/chatstates", NULL, MARK_IM },
+	{ "urn:xmpp:receipts", "received", MARK_IM | MARK_ACK | MARK_CONTENT },
+	{ "urn:xmpp:receipts", NULL, MARK_IM },
+	{ "urn:xmpp:chat-markers:0", "markable", MARK_IM },
+	{ "urn:xmpp:chat-markers:0", NULL, MARK_IM | MARK_ACK | MARK_CONTENT },
+	{ NS_SID, NULL, 0 },
+	{ NS_HINTS, "store", MARK_STORE },
+	{ NS_HINTS, "no-store", MARK_NO_STORE },
+	{ NS_HINTS, "no-permanent-store", MARK_NO_ARCHIVE },
+	{ NS_HINTS, "no-copy", MARK_NO_COPY },
+	{ NS_HINTS, NULL, 0 },
+	{ NS_CARBONS, "private", MARK_NO_COPY },
+	{ NS_MUC_USER, "x", MARK_MUC },
+	{ "jabber:x:conference", "x", MARK_INVITE | MARK_CONTENT },
+};
+
+static uint16_t
+marks_of(const char *ns, const char *name)
+{
+	if (ns == NULL && strcmp(name, "body") == 0)
+		return MARK_BODY | MARK_CONTENT;
+	if (ns == NULL)
+		return strcmp(name, "thread") == 0 ? 0 : MARK_CONTENT;
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (strcmp(marks[i].ns, ns) == 0 &&
+		    (marks[i].name == NULL || strcmp(marks[i].name, name) == 0))
+			return marks[i].marks;
+	return MARK_CONTENT;
+}
+
+/* XEP-0045, 7.8.2: an invitation by a room. */
+static void
+note_grandchild(struct xml_element *e, const char *name, const char *ns)
+{
+	if ((e->stanza.marks & MARK_MUC) != 0 && ns != NULL &&
+	    strcmp(name, "invite") == 0 && strcmp(ns, NS_MUC_USER) == 0)
+		e->stanza.marks |= MARK_INVITE | MARK_CONTENT;
+}
+
+/* Notes where a stanza id begins. */
+static void
+id_start(struct xml_element *e, const struct xml_tag *t)
+{
+	size_t n = e->stanza.id_count++;
+
+	if (n == e->id_size) {
+		e->id_size = n == 0 ? 4 : n * 2;
+		e->ids = xrealloc(e->ids, e->id_size * sizeof(*e->ids));
+		e->id_by = xrealloc(e->id_by, e->id_size * sizeof(*e->id_by));
+	}
+	e->ids[n] = (struct xml_span){ .start = e->inner.len };
+	e->id_by[n] = (struct xml_head_text){ 0 };
+	for (int i = 0; i < t->attr_count; i++) {
+		struct attr a = attr_at(t, i);
+
+		if (a.prefix == NULL &&
+		    xmlStrEqual(a.name, (const xmlChar *)"by"))
+			e->id_by[n] = head_add(e, a.value, attr_size(&a));
+	}
+	e->id_depth = 1;
+}
+
+static bool
+is_stanza_id(const char *ns, const char *name)
+{
+	return ns != NULL && strcmp(name, "stanza-id") == 0 &&
+	    strcmp(ns, NS_SID) == 0;
+}
+
 /* A child of the element itself. */
 static void
 note_child(struct xml_element *e, const struct xml_tag *t, const char *ns)
@@ -255,8 +335,9 @@ note_child(struct xml_element *e, const struct xml_tag *t, const char *ns)
 		e->child = head_add_str(e, t->name);
 		e->child_ns = head_add_str(e, t->uri);
 	}
-	if (ns == NULL && xmlStrEqual(t->name, (const xmlChar *)"body"))
-		e->stanza.has_body = true;
+	e->stanza.marks |= marks_of(ns, (const char *)t->name);
+	if (is_stanza_id(ns, (const char *)t->name))
+		id_start(e, t);
 }
 
 static void
@@ -273,8 +354,12 @@ child_start(struct xml_element *e, unsigned depth, const struct xml_tag *t)
 	const char *ns = travel_ns(e, t->uri), *above = e->around[depth - 1];
 
 	tag_close(e);
+	if (e->id_depth > 0)
+		e->id_depth++;
 	if (depth == 3)
 		note_child(e, t, ns);
+	else if (depth == 4)
+		note_grandchild(e, (const char *)t->name, ns);
 	buf_add(&e->inner, "<", 1);
 	buf_add_str(&e->inner, (const char *)t->name);
 	if (ns != above &&
@@ -310,11 +395,13 @@ xml_element_end(struct xml_element *e, const xmlChar *name)
 	if (e->tag_open) {
 		buf_add(&e->inner, "/>", 2);
 		e->tag_open = false;
-		return;
+	} else {
+		buf_add(&e->inner, "</", 2);
+		buf_add_str(&e->inner, (const char *)name);
+		buf_add(&e->inner, ">", 1);
 	}
-	buf_add(&e->inner, "</", 2);
-	buf_add_str(&e->inner, (const char *)name);
-	buf_add(&e->inner, ">", 1);
+	if (e->id_depth > 0 && --e->id_depth == 0)
+		e->ids[e->stanza.id_count - 1].end = e->inner.len;
 }
 
 const struct xml_stanza *
@@ -335,6 +422,9 @@ xml_element_stanza(struct xml_element *e)
 	s->attrs_len = e->attrs.len;
 	s->inner = (const char *)e->inner.data;
 	s->inner_len = e->inner.len;
+	s->ids = e->ids;
+	for (size_t i = 0; i < s->id_count; i++)
+		e->ids[i].by = head_text(e, e->id_by[i]);
 	return s;
 }
 
@@ -344,6 +434,11 @@ xml_element_clear(struct xml_element *e)
 	buf_clear(&e->head);
 	buf_clear(&e->attrs);
 	buf_clear(&e->inner);
+	free(e->ids);
+	free(e->id_by);
+	e->ids = NULL;
+	e->id_by = NULL;
+	e->id_size = 0;
 	free(e->around);
 	e->around = NULL;
 	e->around_size = 0;

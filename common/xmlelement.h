@@ -38,7 +38,11 @@ struct xml_element {
 	    child_ns;
 	struct buf head; /* those texts, each NUL-terminated */
 	struct buf attrs, inner;
-	bool tag_open;       /* a start tag in `inner` lacks its end */
+	bool tag_open; /* a start tag in `inner` lacks its end */
+	struct xml_span *ids;
+	struct xml_head_text *id_by;
+	size_t id_size;
+	unsigned id_depth;   /* inside the newest of them */
 	const char **around; /* default namespace by depth; NULL: content */
 	size_t around_size;
 };

@@ -37,18 +37,26 @@ struct xml_open {
 	const char *to, *from, *id, *version, *lang; /* NULL: absent */
 };
 
+/* A child of a stanza, in its content: <stanza-id/> (XEP-0359). */
+struct xml_span {
+	size_t start, end;
+	const char *by; /* NULL: absent */
+};
+
 struct xml_stanza {
 	const char *name, *ns;
 	const char *to, *from, *id, *type, *lang; /* unescaped; NULL: absent */
 	const char *child, *child_ns; /* first child element; NULL: none */
 	unsigned children;            /* how many child elements */
-	bool has_body;                /* <body/> in the content namespace */
+	uint16_t marks;               /* enum stanza_mark */
 	const char *attrs;            /* the other attributes, serialised, each
 					 with a blank before it */
 	size_t attrs_len;
 	const char *inner; /* the content, serialised */
 	size_t inner_len;
-	bool content_ns; /* ns is the content namespace */
+	bool content_ns;            /* ns is the content namespace */
+	const struct xml_span *ids; /* children that are stanza ids */
+	size_t id_count;
 };
 
 struct xmlstream_ops {

@@ -84,7 +84,7 @@ stanza_cb(void *arg, const struct xml_stanza *s)
 		check_travel(&travel);
 	buf_add(&t->log, travel.data, travel.len);
 	buf_addf(&t->log, "\n%s %u %d\n", s->child ? s->child : "", s->children,
-	    s->has_body);
+	    s->marks & MARK_BODY);
 	buf_clear(&travel);
 }
 

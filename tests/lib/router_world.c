@@ -694,8 +694,7 @@ stanza_cb(void *arg, const struct xml_stanza *x)
 		buf_addf(&child, "{%s}%s", x->child_ns, x->child);
 		f.child = text_of(buf_str(&child));
 	}
-	if (x->has_body)
-		f.flags |= FRAME_HAS_BODY;
+	f.marks = x->marks;
 	f.payload = text_of(buf_str(&payload));
 	uplink_send(c->node->uplink, &c->up, &f);
 	buf_clear(&payload);

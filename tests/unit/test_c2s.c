@@ -753,10 +753,35 @@ hands_messages_up(void **state)
 	assert_true(text_is(f->id, "m1"));
 	assert_true(text_is(f->child, "{jabber:client}body"));
 	assert_int_equal(f->type, TYPE_CHAT);
-	assert_int_equal(f->flags, FRAME_HAS_BODY);
+	assert_int_equal(f->marks, MARK_BODY | MARK_CONTENT);
 	assert_true(text_is(f->payload,
 	    "<message from='ann@example.org/phone' to='bob@example.org' "
 	    "type='chat' id='m1'><body>hi &amp; bye</body></message>"));
+	client_free(c);
+}
+
+/* XEP-0359, 3: those in the name of either account go, others stay. */
+static void
+takes_forged_stanza_ids_out(void **state)
+{
+	struct pump *p = *state;
+	struct client *c = client_bound(p, "phone");
+	struct up_frame *f;
+
+	client_send(c,
+	    "<message to='bob@example.org/x'>"
+	    "<stanza-id xmlns='urn:xmpp:sid:0' by='Bob@example.org' id='1'/>"
+	    "<body>hi</body>"
+	    "<stanza-id xmlns='urn:xmpp:sid:0' by='room@example.net' id='2'/>"
+	    "<stanza-id xmlns='urn:xmpp:sid:0' by='ann@example.org' id='3'>"
+	    "<x/></stanza-id>"
+	    "<origin-id xmlns='urn:xmpp:sid:0' id='4'/></message>");
+	f = pump_frame(p, FRAME_MESSAGE);
+	assert_true(text_is(f->payload,
+	    "<message from='ann@example.org/phone' to='bob@example.org/x'>"
+	    "<body>hi</body>"
+	    "<stanza-id xmlns='urn:xmpp:sid:0' by='room@example.net' id='2'/>"
+	    "<origin-id xmlns='urn:xmpp:sid:0' id='4'/></message>"));
 	client_free(c);
 }
 
@@ -1015,6 +1040,7 @@ main(void)
 		T(waits_for_the_router_to_bind),
 		T(answers_for_its_own_connection),
 		T(hands_messages_up),
+		T(takes_forged_stanza_ids_out),
 		T(stamps_from),
 		T(answers_stanzas_that_cannot_be),
 		T(takes_stanzas_without_an_address),

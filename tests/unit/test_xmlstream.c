@@ -44,7 +44,12 @@ trace_stanza(void *arg, const struct xml_stanza *s)
 	xml_stanza_write(&t->log, s, s->from, s->to, NULL);
 	buf_addf(&t->log, " first={%s}%s n=%u body=%d\n",
 	    s->child_ns ? s->child_ns : "", s->child ? s->child : "",
-	    s->children, s->has_body);
+	    s->children, (s->marks & MARK_BODY) != 0);
+	for (size_t i = 0; i < s->id_count; i++)
+		buf_addf(&t->log, "id by %s: %.*s\n",
+		    s->ids[i].by == NULL ? "nobody" : s->ids[i].by,
+		    (int)(s->ids[i].end - s->ids[i].start),
+		    s->inner + s->ids[i].start);
 	if (t->restart)
 		xmlstream_restart(t->x, t->drop);
 	t->restart = false;
@@ -128,6 +133,19 @@ static const struct {
 		 "</message>",
 	    "<message><f xmlns='u'><message xmlns='jabber:client'>"
 	    "<body>i</body></message></f></message> first={u}f n=1 body=0\n" },
+	{ "stanza ids",
+	    OPEN "<message><stanza-id xmlns='urn:xmpp:sid:0' by='a' id='1'/>"
+		 "<body>b</body><stanza-id id='2' xmlns='urn:xmpp:sid:0'>"
+		 "<x><y/></x>t</stanza-id><f xmlns='u'>"
+		 "<stanza-id xmlns='urn:xmpp:sid:0'/></f></message>",
+	    "<message><stanza-id xmlns='urn:xmpp:sid:0' by='a' id='1'/>"
+	    "<body>b</body><stanza-id xmlns='urn:xmpp:sid:0' id='2'>"
+	    "<x><y/></x>t</stanza-id><f xmlns='u'><stanza-id "
+	    "xmlns='urn:xmpp:sid:0'/></f></message> "
+	    "first={urn:xmpp:sid:0}stanza-id n=4 body=1\n"
+	    "id by a: <stanza-id xmlns='urn:xmpp:sid:0' by='a' id='1'/>\n"
+	    "id by nobody: <stanza-id xmlns='urn:xmpp:sid:0' id='2'>"
+	    "<x><y/></x>t</stanza-id>\n" },
 	{ "no namespace", OPEN "<message><x xmlns=''/></message>",
 	    "<message><x xmlns=''/></message> first={}x n=1 body=0\n" },
 	{ "white space in attributes and text",
@@ -340,6 +358,86 @@ many_small_elements_are_within_the_limit(void **state)
 	buf_clear(&t.log);
 }
 
+static void
+note_marks(void *arg, const struct xml_stanza *s)
+{
+	*(uint16_t *)arg = s->marks;
+}
+
+static void
+ignore_open(void *arg, const struct xml_open *open)
+{
+	(void)arg, (void)open;
+}
+
+static void
+ignore_error(void *arg, enum stream_error e, const char *text)
+{
+	(void)arg, (void)text;
+	assert_int_equal(e, STREAM_ERROR_NONE);
+}
+
+#define STATE "<active xmlns='http://jabber.org/protocol/chatstates'/>"
+#define MUC(c) "<x xmlns='http://jabber.org/protocol/muc#user'>" c "</x>"
+#define HINT(n) "<" n " xmlns='urn:xmpp:hints'/>"
+
+static void
+marks_what_children_are(void **state)
+{
+	static const struct xmlstream_ops marking = {
+		.open = ignore_open, .stanza = note_marks, .error = ignore_error
+	};
+	static const struct {
+		const char *inner;
+		uint16_t marks;
+	} rows[] = {
+		{ "", 0 },
+		{ "x", 0 },
+		{ "<body/>", MARK_BODY | MARK_CONTENT },
+		{ "<body xmlns='u'/>", MARK_CONTENT },
+		{ "<y><body/></y>", MARK_CONTENT },
+		{ "<subject/>", MARK_CONTENT },
+		{ "<thread/>", 0 },
+		{ STATE "<thread/>", MARK_IM },
+		{ STATE "<body/>", MARK_IM | MARK_BODY | MARK_CONTENT },
+		{ "<received xmlns='urn:xmpp:receipts' id='1'/>",
+		    MARK_IM | MARK_ACK | MARK_CONTENT },
+		{ "<request xmlns='urn:xmpp:receipts'/>", MARK_IM },
+		{ "<markable xmlns='urn:xmpp:chat-markers:0'/>", MARK_IM },
+		{ "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+		    MARK_IM | MARK_ACK | MARK_CONTENT },
+		{ HINT("store"), MARK_STORE },
+		{ HINT("no-store"), MARK_NO_STORE },
+		{ HINT("no-permanent-store"), MARK_NO_ARCHIVE },
+		{ HINT("no-copy"), MARK_NO_COPY },
+		{ HINT("unknown"), 0 },
+		{ "<private xmlns='urn:xmpp:carbons:2'/>", MARK_NO_COPY },
+		{ "<x xmlns='jabber:x:conference' jid='a'/>",
+		    MARK_INVITE | MARK_CONTENT },
+		{ MUC(""), MARK_MUC },
+		{ MUC("<invite to='a'/>"),
+		    MARK_MUC | MARK_INVITE | MARK_CONTENT },
+		{ MUC("<invite xmlns='u'/>"), MARK_MUC },
+		{ "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>", 0 },
+	};
+	struct buf b = { 0 };
+	uint16_t marks;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct xmlstream *x = xmlstream_new(&limits, &marking, &marks);
+
+		marks = 0xffff;
+		buf_reset(&b);
+		buf_addf(&b, OPEN "<message>%s</message>", rows[i].inner);
+		xmlstream_feed(x, b.data, b.len);
+		if (marks != rows[i].marks)
+			fail_msg("%s: %x", rows[i].inner, marks);
+		xmlstream_free(x);
+	}
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
@@ -350,6 +448,7 @@ main(void)
 		    restart_goes_on_with_the_bytes_behind_the_element),
 		cmocka_unit_test(restart_can_drop_what_was_typed_ahead),
 		cmocka_unit_test(limits_the_size_of_an_element),
+		cmocka_unit_test(marks_what_children_are),
 		cmocka_unit_test(many_small_elements_are_within_the_limit),
 	};
 

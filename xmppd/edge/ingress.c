@@ -231,14 +231,74 @@ note_presence(struct session *s, enum stanza_type type, const struct buf *bytes)
 	s->up.presence_len = bytes->len;
 }
 
+/* ---- stanza ids (XEP-0359) --------------------------------------------- */
+
+static bool
+is_bare_of(const char *by, const char *full)
+{
+	size_t len = strcspn(full, "/");
+
+	return strlen(by) == len && memcmp(by, full, len) == 0;
+}
+
+static bool
+is_of_account(const char *by, const char *full)
+{
+	struct jid jid;
+	bool same;
+
+	if (by == NULL || full == NULL || is_bare_of(by, full))
+		return by != NULL && full != NULL;
+	if (jid_parse(by, strlen(by), &jid) != 0)
+		return false;
+	same = is_bare_of(jid.full, full);
+	jid_clear(&jid);
+	return same;
+}
+
+/* Rule 2: only an archive itself gives ids in its name. The sender's is here,
+ * and the recipient's may be. */
+static void
+add_genuine(struct buf *inner, const struct xml_stanza *stanza,
+    const char *from, const char *to)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < stanza->id_count; i++) {
+		const struct xml_span *id = &stanza->ids[i];
+
+		if (!is_of_account(id->by, from) && !is_of_account(id->by, to))
+			continue;
+		buf_add(inner, stanza->inner + at, id->start - at);
+		at = id->end;
+	}
+	buf_add(inner, stanza->inner + at, stanza->inner_len - at);
+}
+
+static void
+write_payload(struct session *s, const struct xml_stanza *stanza,
+    const char *from, const char *to)
+{
+	struct buf *payload = &s->edge->payload, inner = { 0 };
+	struct xml_stanza genuine = *stanza;
+
+	buf_reset(payload);
+	if (stanza->id_count > 0 && stanza->name[0] == 'm') {
+		add_genuine(&inner, stanza, from, to);
+		genuine.inner = (const char *)inner.data;
+		genuine.inner_len = inner.len;
+	}
+	xml_stanza_write(payload, &genuine, from, to, s->stream.lang);
+	buf_clear(&inner);
+}
+
 static void
 hand_up(struct session *s, const struct xml_stanza *stanza,
     struct up_frame *frame, const char *from, const char *to)
 {
-	struct buf *payload = &s->edge->payload;
+	const struct buf *payload = &s->edge->payload;
 
-	buf_reset(payload);
-	xml_stanza_write(payload, stanza, from, to, s->stream.lang);
+	write_payload(s, stanza, from, to);
 	frame->from = text_of(from);
 	frame->to = text_of(to);
 	frame->id = text_of(stanza->id);
@@ -247,8 +307,7 @@ hand_up(struct session *s, const struct xml_stanza *stanza,
 	frame->child = child_of(s, stanza);
 	frame->payload =
 	    (struct text){ (const char *)payload->data, payload->len };
-	if (stanza->has_body)
-		frame->flags |= FRAME_HAS_BODY;
+	frame->marks = stanza->marks;
 	if (frame->kind == FRAME_PRESENCE && to == NULL)
 		note_presence(s, (enum stanza_type)frame->type, payload);
 	uplink_send(s->edge->uplink, &s->up, frame);

@@ -260,6 +260,7 @@ up_frame_encode(struct buf *b, uint64_t term, const struct up_frame *m)
 	buf_add_u8(b, m->session_kind);
 	buf_add_u8(b, m->type);
 	buf_add_u8(b, m->flags);
+	buf_add_u16(b, m->marks);
 	sid_encode(b, &m->sid);
 	text_encode(b, m->to);
 	text_encode(b, m->from);
@@ -298,6 +299,7 @@ up_frame_decode(struct cursor *c, struct up_frame *m)
 	m->session_kind = enum_decode(c, SESSION_CLIENT, SESSION_COMPONENT);
 	m->type = enum_decode(c, TYPE_NONE, TYPE_INVALID);
 	m->flags = cursor_u8(c);
+	m->marks = cursor_u16(c);
 	m->sid = sid_decode(c);
 	m->to = text_decode(c);
 	m->from = text_decode(c);

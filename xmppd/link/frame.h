@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/stanza.h"
 
 /*
  * The messages of a link, and the names that make a delivery happen once.
@@ -172,6 +173,7 @@ struct up_frame {
 	uint8_t session_kind; /* enum session_kind of sid */
 	uint8_t type;         /* enum stanza_type */
 	uint8_t flags;        /* FRAME_*; of a bind: FRAME_BIND_* */
+	uint16_t marks;       /* of a message: enum stanza_mark */
 	struct sid sid;       /* the sending session */
 	struct text to;       /* prepared; never absent for a message, presence
 				 without `to` has it absent, an iq without `to`
@@ -185,8 +187,6 @@ struct up_frame {
 };
 
 #define FRAME_NO_TO 0x01 /* the stanza had no `to` */
-#define FRAME_HAS_BODY                                                         \
-	0x02 /* a message with a <body/> of the content namespace */
 
 /* What a session begins with (XEP-0386). */
 #define FRAME_BIND_INLINE                                                      \

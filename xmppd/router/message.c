@@ -188,7 +188,7 @@ to_nobody(struct router *r, struct job *job, uint8_t fallback)
 		return bounce_or_drop(r, job, fates[job->f.type].no_account);
 	if (fallback != F_STORE)
 		return bounce_or_drop(r, job, fallback);
-	if (!(job->f.flags & FRAME_HAS_BODY))
+	if (!(job->f.marks & MARK_BODY))
 		return bounce_or_drop(r, job, F_BOUNCE);
 	if (!offline_store(r, job))
 		return bounce(r, job, STANZA_RESOURCE_CONSTRAINT,
