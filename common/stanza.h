@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buf.h"
 
@@ -58,6 +59,13 @@ enum stanza_mark {
 	MARK_INVITE = 0x100,    /* XEP-0249; XEP-0045, 7.8.2 */
 	MARK_MUC = 0x200,       /* XEP-0045: <x/> of muc#user */
 };
+
+/* Of a child (ns NULL: of the content namespace), of its child, and of all. */
+uint16_t mark_child(const char *ns, const char *name);
+uint16_t mark_grandchild(
+    uint16_t of_children, const char *ns, const char *name);
+struct xml;
+uint16_t stanza_marks(const struct xml *x);
 
 /* RFC 6120, 4.9.3 */
 enum stream_error {

@@ -248,54 +248,7 @@ first_start(struct xml_element *e, const struct xml_tag *t)
 	}
 }
 
-/* ---- marks ------------------------------------------------------------- */
-
-#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
-
-/* What children are; the first row that fits counts. Those that only accompany
- * others are no content. */
-static const struct {
-	const char *ns, *name; /* name NULL: any */
-	uint16_t marks;
-} marks[] = {
-	{ "http://jabber.org/protocol/chatstates", NULL, MARK_IM },
-	{ "urn:xmpp:receipts", "received", MARK_IM | MARK_ACK | MARK_CONTENT },
-	{ "urn:xmpp:receipts", NULL, MARK_IM },
-	{ "urn:xmpp:chat-markers:0", "markable", MARK_IM },
-	{ "urn:xmpp:chat-markers:0", NULL, MARK_IM | MARK_ACK | MARK_CONTENT },
-	{ NS_SID, NULL, 0 },
-	{ NS_HINTS, "store", MARK_STORE },
-	{ NS_HINTS, "no-store", MARK_NO_STORE },
-	{ NS_HINTS, "no-permanent-store", MARK_NO_ARCHIVE },
-	{ NS_HINTS, "no-copy", MARK_NO_COPY },
-	{ NS_HINTS, NULL, 0 },
-	{ NS_CARBONS, "private", MARK_NO_COPY },
-	{ NS_MUC_USER, "x", MARK_MUC },
-	{ "jabber:x:conference", "x", MARK_INVITE | MARK_CONTENT },
-};
-
-static uint16_t
-marks_of(const char *ns, const char *name)
-{
-	if (ns == NULL && strcmp(name, "body") == 0)
-		return MARK_BODY | MARK_CONTENT;
-	if (ns == NULL)
-		return strcmp(name, "thread") == 0 ? 0 : MARK_CONTENT;
-	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (strcmp(marks[i].ns, ns) == 0 &&
-		    (marks[i].name == NULL || strcmp(marks[i].name, name) == 0))
-			return marks[i].marks;
-	return MARK_CONTENT;
-}
-
-/* XEP-0045, 7.8.2: an invitation by a room. */
-static void
-note_grandchild(struct xml_element *e, const char *name, const char *ns)
-{
-	if ((e->stanza.marks & MARK_MUC) != 0 && ns != NULL &&
-	    strcmp(name, "invite") == 0 && strcmp(ns, NS_MUC_USER) == 0)
-		e->stanza.marks |= MARK_INVITE | MARK_CONTENT;
-}
+/* ---- children -------------------------------------------------------- */
 
 /* Notes where a stanza id begins. */
 static void
@@ -335,7 +288,7 @@ note_child(struct xml_element *e, const struct xml_tag *t, const char *ns)
 		e->child = head_add_str(e, t->name);
 		e->child_ns = head_add_str(e, t->uri);
 	}
-	e->stanza.marks |= marks_of(ns, (const char *)t->name);
+	e->stanza.marks |= mark_child(ns, (const char *)t->name);
 	if (is_stanza_id(ns, (const char *)t->name))
 		id_start(e, t);
 }
@@ -359,7 +312,8 @@ child_start(struct xml_element *e, unsigned depth, const struct xml_tag *t)
 	if (depth == 3)
 		note_child(e, t, ns);
 	else if (depth == 4)
-		note_grandchild(e, (const char *)t->name, ns);
+		e->stanza.marks |=
+		    mark_grandchild(e->stanza.marks, ns, (const char *)t->name);
 	buf_add(&e->inner, "<", 1);
 	buf_add_str(&e->inner, (const char *)t->name);
 	if (ns != above &&

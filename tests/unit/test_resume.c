@@ -486,7 +486,7 @@ ends_in_time(void **state)
 
 		assert_int_equal(m->kind, FRAME_RETURN);
 		assert_int_equal(m->type, TYPE_CHAT);
-		assert_int_equal(m->flags, FRAME_HAS_BODY);
+		assert_int_equal(m->marks, MARK_BODY | MARK_CONTENT);
 		assert_true(text_is(m->from, "bob@example.org/b"));
 		assert_true(text_is(m->to, "ann@example.org/x"));
 		assert_true(text_is(m->child, "a b"));

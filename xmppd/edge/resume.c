@@ -334,8 +334,7 @@ give_back_cb(void *arg, const struct sm_stanza *stanza)
 		frame.id = text_of(xml_attr(x, "id"));
 		frame.lang = text_of(time);
 		frame.child = text_of(stanza->others);
-		if (xml_child(x, "body", x->ns) != NULL)
-			frame.flags |= FRAME_HAS_BODY;
+		frame.marks = stanza_marks(x);
 		frame.payload = (struct text){ stanza->data, stanza->len };
 		uplink_send(s->edge->uplink, &s->up, &frame);
 	}
