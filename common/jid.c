@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <idn2.h>
 #include <stringprep.h>
@@ -139,6 +140,18 @@ domain_is_ldh(const char *text)
 	}
 }
 
+/* Whether a label is an A-label (RFC 5890, 2.3.2.1), which goes on as the
+ * U-label that it stands for. */
+static bool
+has_a_label(const char *text, size_t len)
+{
+	for (size_t i = 0; i + 4 <= len; i++)
+		if ((i == 0 || text[i - 1] == '.') &&
+		    strncasecmp(text + i, "xn--", 4) == 0)
+			return true;
+	return false;
+}
+
 static char *
 domain_to_unicode(const char *text)
 {
@@ -170,7 +183,7 @@ jid_prep_domain(const char *text)
 	/* RFC 7622, 3.2: a final dot is stripped. */
 	if (len > 1 && copy[len - 1] == '.')
 		copy[len - 1] = '\0';
-	if (!is_ascii(copy)) {
+	if (!is_ascii(copy) || has_a_label(copy, strlen(copy))) {
 		out = domain_to_unicode(copy);
 		free(copy);
 		return out;
@@ -200,6 +213,7 @@ local_is_prepared(const char *p, const char *end)
 static bool
 domain_is_prepared(const char *p, const char *end)
 {
+	const char *start = p;
 	size_t label = 0;
 
 	for (; p < end; p++) {
@@ -213,7 +227,8 @@ domain_is_prepared(const char *p, const char *end)
 		    ++label > DOMAIN_LABEL_MAX)
 			return false;
 	}
-	return label > 0 && end[-1] != '-';
+	return label > 0 && end[-1] != '-' &&
+	    !has_a_label(start, (size_t)(end - start));
 }
 
 static bool

@@ -17,6 +17,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "common/jid.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
 
@@ -183,7 +184,7 @@ show_name(SSL *ssl, const char *name)
 	    SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), names_place());
 
 	for (; id != NULL; id = id->next)
-		if (strcasecmp(id->name, name) == 0 &&
+		if (strcmp(id->name, name) == 0 &&
 		    SSL_use_cert_and_key(
 			ssl, id->cert, id->key, id->chain, 1) != 1)
 			log_err("tls: %s: its certificate can't be used", name);
@@ -192,12 +193,16 @@ show_name(SSL *ssl, const char *name)
 static int
 asked_cb(SSL *ssl, int *alert, void *arg)
 {
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	char *name;
 
 	(void)alert;
 	(void)arg;
+	/* RFC 6066, 3: as A-labels; ours are kept as U-labels. */
+	name = asked == NULL ? NULL : jid_prep_domain(asked);
 	if (name != NULL)
 		show_name(ssl, name);
+	free(name);
 	return SSL_TLSEXT_ERR_OK;
 }
 

@@ -34,6 +34,20 @@ static const struct {
 	  "cher.example",
 	    "a@b\xc3\xbc"
 	    "cher.example" },
+	/* An A-label is its U-label; what isn't one is no label. */
+	{ "a@xn--bcher-kva.example",
+	    "a@b\xc3\xbc"
+	    "cher.example" },
+	{ "a@x.XN--BCHER-KVA.example/r",
+	    "a@x.b\xc3\xbc"
+	    "cher.example/r" },
+	{ "a@xn--a.example", NULL },
+	{ "a@xn--.example", NULL },
+	{ "a@xn--bcher-.example", NULL },
+	{ "a@axn--bcher-kva.example", "a@axn--bcher-kva.example" },
+	/* A symbol in a resource, not in a name. */
+	{ "a@b/\xf0\x9f\x98\x80", "a@b/\xf0\x9f\x98\x80" },
+	{ "\xf0\x9f\x98\x80@b", NULL },
 	{ "user@[2001:db8::1]/x", "user@[2001:db8::1]/x" },
 	{ "user@127.0.0.1", "user@127.0.0.1" },
 	{ "\"juliet\"@example.com", NULL },
