@@ -10,13 +10,14 @@
 #include <strings.h>
 
 #include "common/interfaces.h"
+#include "common/limits.h"
 #include "common/strutil.h"
 
 #define NAME_MAX_LEN 63 /* a label (RFC 1035, 2.3.4) */
 #define DOMAIN_MAX_LEN 253
 #define ACCOUNT_MAX_LEN 256
 #define FILE_NAME_MAX 200
-#define TEXT_MAX_LEN 2000
+#define TEXT_MAX_LEN 2048
 
 static const char name_chars[] = "abcdefghijklmnopqrstuvwxyz"
 				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
@@ -152,7 +153,8 @@ check_name(const char *text, struct error *error)
 	return 0;
 }
 
-/* The local part of an address, or all of it; nodeprep is the daemon's (RFC 6122, 2.3). */
+/* The local part of an address, or all of it; nodeprep is the daemon's (RFC
+ * 6122, 2.3). */
 static int
 check_account(const char *text, struct error *error)
 {
@@ -297,6 +299,36 @@ check_attribute(const char *text, struct error *error)
 }
 
 static int
+check_limit(const char *text, struct error *error)
+{
+	if (limit_find(text) != LIMITS)
+		return 0;
+	return error_set(error, RES_INVALID,
+	    "not a limit: 'xmpp limits' shows those that there are");
+}
+
+/* What it means is the limit's to say. */
+static int
+check_amount(const char *text, struct error *error)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 19 ||
+	    (text[digits] != '\0' &&
+		(strchr("kKMG", text[digits]) == NULL ||
+		    text[digits + 1] != '\0')))
+		return error_set(error, RES_INVALID,
+		    "not a number: digits, and k, M or G if need be");
+	return 0;
+}
+
+static int
+check_setting(const char *text, struct error *error)
+{
+	return strcasecmp(text, "default") == 0 ? 0 : check_amount(text, error);
+}
+
+static int
 check_seconds(const char *text, struct error *error)
 {
 	uint64_t value;
@@ -332,6 +364,9 @@ static const struct arg_source domain_names = { AT_XMPPD, "Domain.List",
 	"domains", "domain" };
 static const struct arg_source session_names = { AT_XMPPD, "Session.List",
 	"sessions", "address" };
+static const char *const setting_words[] = { "default", NULL };
+static const struct arg_source limit_names = { AT_XMPPD, "Limits.List",
+	"limits", "name" };
 static const struct arg_source member_names = { AT_XMPPD, "Cluster.Status",
 	"peers", "address" };
 static const struct arg_source zone_names = { AT_CALLBRIDGE, "Dns.Show",
@@ -346,6 +381,8 @@ static const struct arg_type types[] = {
 	  .check = check_account, },
 	{ .name = "address", .what = "address or host name [:port]",
 	  .check = check_host_port, },
+	{ .name = "amount", .what = "number, also with k, M or G",
+	  .check = check_amount, },
 	{ .name = "attribute", .what = "CN:, OU:, O:, L:, ST:, C:, "
 	  "emailAddress:, subjectAltName:, key: or days: with its value",
 	  .check = check_attribute, .words = attribute_words, },
@@ -374,6 +411,8 @@ static const struct arg_type types[] = {
 	{ .name = "ip", .what = "IP address [:port]", .check = check_ip, },
 	{ .name = "key", .what = "private key file", .kind = ARG_FILE,
 	  .check = check_file, .suffixes = key_files, },
+	{ .name = "limit", .what = "limit, as 'xmpp limits' shows it",
+	  .check = check_limit, .source = &limit_names, },
 	{ .name = "listen",
 	  .what = "interface [:client port[:component port]]",
 	  .check = check_listen, .words = interface_words, },
@@ -395,6 +434,10 @@ static const struct arg_type types[] = {
 	  .check = check_host_port, },
 	{ .name = "session", .what = "user, or address with its resource",
 	  .check = check_text, .source = &session_names, },
+	{ .name = "text", .what = "text", .check = check_text,
+	  .joined = true, },
+	{ .name = "setting", .what = "number, also with k, M or G; or default",
+	  .check = check_setting, .words = setting_words, },
 	{ .name = "topic", .what = "command, or 'cluster'",
 	  .check = check_text, },
 	{ .name = "user", .what = "name of an account",

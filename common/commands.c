@@ -102,6 +102,25 @@ const struct command commands[] = {
 	  XMPPD("Session.Kick"), .flags = CMD_REMOVES,
 	  .help = "end the sessions of a user, or one session", },
 
+	/* What they are held to, and told. */
+	{ .pattern = "xmpp limits", AUDIT, XMPPD("Limits.List"),
+	  .help = "show what clients are held to", },
+	{ .pattern = "xmpp limits <limit> <setting:value>", ADMIN,
+	  XMPPD("Limits.Set"),
+	  .help = "change a limit, on all servers at once", },
+	{ .pattern = "xmpp max_sessions <amount:value>", ADMIN,
+	  XMPPD("Limits.MaxSessions"),
+	  .help = "limit the sessions of a user; the same as xmpp limits "
+	  "sessions", },
+	{ .pattern = "xmpp max_sessions none", ADMIN, XMPPD("Limits.MaxSessions"),
+	  .help = "set that limit back", },
+	{ .pattern = "xmpp motd", AUDIT, XMPPD("Motd.Show"),
+	  .help = "show the message of the day", },
+	{ .pattern = "xmpp motd add <text>...", ADMIN, XMPPD("Motd.Add"),
+	  .help = "tell everybody who logs in this", },
+	{ .pattern = "xmpp motd del", ADMIN, XMPPD("Motd.Del"),
+	  .flags = CMD_REMOVES, .help = "tell them nothing", },
+
 	/* The cluster of XMPP servers. */
 	{ .pattern = "xmpp cluster enable", ADMIN, XMPPD("Cluster.Enable"),
 	  .help = "put the server in cluster mode; it must be disabled", },
@@ -244,6 +263,8 @@ const struct command_group command_groups[] = {
 	{ "xmpp multi_domain", "further domains on the same server" },
 	{ "xmpp user", "accounts of XMPP clients" },
 	{ "xmpp sessions", "who is logged in" },
+	{ "xmpp limits", "what clients are held to" },
+	{ "xmpp motd", "what clients are told when they log in" },
 	{ "xmpp cluster", "the cluster of XMPP servers" },
 	{ "pki", "keys and certificates: the folder that SFTP shows" },
 	{ "callbridge", "this node's own Call Bridge" },
@@ -255,8 +276,6 @@ const struct command_group command_groups[] = {
 
 /* Compared word by word, * is any; the longest that fits answers. */
 const struct command_elsewhere commands_elsewhere[] = {
-	{ "xmpp max_sessions", "sessions of a user are not limited by number" },
-	{ "xmpp motd", "there is no message of the day" },
 	{ "pki pkcs12-to-ssh", "put the public key into the administrator's "
 	  "~/.ssh/authorized_keys" },
 	{ "callbridge listen", "the Call Bridge opens no port: it connects to "

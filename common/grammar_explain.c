@@ -4,8 +4,11 @@
 #include "common/grammar_walk.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/buf.h"
+
+#define QUOTED_MAX 100
 
 /* ": add, del, <name>": what may stand here. */
 static void
@@ -54,6 +57,28 @@ add_ambiguous(struct buf *b, const struct grammar *g,
 	return several;
 }
 
+/* A word between quotes; of a long one its beginning, as an error is a line. */
+static void
+add_quoted(struct buf *b, const char *text)
+{
+	size_t len = strlen(text);
+	bool whole = len <= QUOTED_MAX;
+
+	if (!whole) {
+		len = QUOTED_MAX;
+		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--; /* not within a character of UTF-8 */
+	}
+	buf_addf(b, "'%.*s%s'", (int)len, text, whole ? "" : "...");
+}
+
+static void
+add_unknown(struct buf *b, const char *text)
+{
+	add_quoted(b, text);
+	buf_add_str(b, " isn't a command, see 'help'");
+}
+
 /* What is wrong with a word that fits none of the positions. */
 static void
 add_fault(struct buf *b, const struct grammar *g, const struct positions *set,
@@ -63,11 +88,14 @@ add_fault(struct buf *b, const struct grammar *g, const struct positions *set,
 	struct error why;
 
 	if (arg != NULL && arg->type->check(text, &why) != 0) {
-		buf_addf(b, "'%s': %s", text, why.text);
+		add_quoted(b, text);
+		buf_addf(b, ": %s", why.text);
 	} else if (find_item(g, set, ITEM_WORD) == NULL) {
-		buf_addf(b, "'%s' is too much", text);
+		add_quoted(b, text);
+		buf_add_str(b, " is too much");
 	} else {
-		buf_addf(b, "'%s' isn't known here, but", text);
+		add_quoted(b, text);
+		buf_add_str(b, " isn't known here, but");
 		add_expected(b, g, set);
 	}
 }
@@ -129,7 +157,7 @@ grammar_explain(const struct grammar *g, const struct words *words, size_t at,
 	else if (abbreviate && add_ambiguous(&b, g, set, words->at[at]))
 		;
 	else if (at == 0)
-		buf_addf(&b, "'%s' isn't a command, see 'help'", words->at[0]);
+		add_unknown(&b, words->at[0]);
 	else
 		add_fault(&b, g, set, words->at[at]);
 	if (at > 0)

@@ -350,6 +350,34 @@ print_sessions(FILE *out, const json_t *result)
 	}
 }
 
+static void
+print_limits(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "limits"), *one;
+	const char *unit;
+	json_int_t value;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		value = json_integer_value(json_object_get(one, "value"));
+		unit = text_of(one, "unit");
+		fprintf(out, "%-14s: %lld%s%s", text_of(one, "name"),
+		    (long long)value, *unit == '\0' ? "" : " ", unit);
+		if (value != json_integer_value(json_object_get(one, "usual")))
+			fputs(" (changed)", out);
+		fprintf(out, ", %s\n", text_of(one, "help"));
+	}
+}
+
+static void
+print_motd(FILE *out, const json_t *result)
+{
+	const char *text = text_of(result, "text");
+
+	print_text(out, text != NULL ? text : "no message of the day");
+	fputc('\n', out);
+}
+
 /* ---- xmpp cluster ------------------------------------------------------ */
 
 static void
@@ -506,6 +534,8 @@ const struct mmp_method daemon_methods[] = {
 	{ "Callbridge.Add", NULL, print_callbridge_added },
 	{ "Callbridge.List", NULL, print_callbridges },
 	{ "Domain.List", NULL, print_domains },
+	{ "Limits.List", NULL, print_limits },
+	{ "Motd.Show", NULL, print_motd },
 	{ "Session.List", NULL, print_sessions },
 	{ "User.List", NULL, print_users },
 	{ "Cluster.Status", NULL, print_cluster },

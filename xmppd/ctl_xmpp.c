@@ -115,7 +115,7 @@ CTL_HANDLER(ctl_xmpp_show)
 	alarm_expiry(alarms, "trust", conf_text(n->conf, SET_TRUST));
 	alarm_domains(alarms, n->domains);
 	varlink_reply(call,
-	    json_pack("{s:b, s:b, s:s?, s:o, s:s?, s:s?, s:s?, s:s?, s:n, s:b, "
+	    json_pack("{s:b, s:b, s:s?, s:o, s:s?, s:s?, s:s?, s:s?, s:I, s:b, "
 		      "s:s, s:o, s:I}",
 		"enabled", conf_bool(n->conf, SET_ENABLED), "clustered",
 		conf_bool(n->conf, SET_CLUSTERED), "domain", n->domain,
@@ -123,9 +123,10 @@ CTL_HANDLER(ctl_xmpp_show)
 		"certificate_file", conf_text(n->conf, SET_CERT_FILE),
 		"bundle_file", conf_text(n->conf, SET_BUNDLE_FILE),
 		"trust_file", conf_text(n->conf, SET_TRUST_FILE),
-		"max_sessions", "plaintext_components",
-		conf_bool(n->conf, SET_PLAINTEXT), "status", status, "alarms",
-		alarms, "uptime", (json_int_t)(clock_unix() - n->started)));
+		"max_sessions", (json_int_t)n->limits.of[LIMIT_SESSIONS],
+		"plaintext_components", conf_bool(n->conf, SET_PLAINTEXT),
+		"status", status, "alarms", alarms, "uptime",
+		(json_int_t)(clock_unix() - n->started)));
 	free(status);
 }
 

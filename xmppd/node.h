@@ -6,6 +6,7 @@
 
 #include "common/conf.h"
 #include "common/daemon.h"
+#include "common/limits.h"
 #include "xmppd/cluster/peer.h"
 #include "xmppd/cluster/raft_node.h"
 #include "xmppd/cluster/store.h"

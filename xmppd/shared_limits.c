@@ -14,7 +14,7 @@ shared_limit_setting(enum limit limit)
 {
 	char *name;
 
-	xasprintf(&name, "limit.%s", limit_rows[limit].name);
+	xasprintf(&name, "limit/%s", limit_rows[limit].name);
 	return name;
 }
 

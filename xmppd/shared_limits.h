@@ -7,7 +7,7 @@
 
 /*
  * The limits as the store has them, equal on all nodes of a cluster: a setting
- * each, "limit." and its name, in decimal. One that isn't there is as usual.
+ * each, "limit/" and its name, in decimal. One that isn't there is as usual.
  */
 struct store;
 

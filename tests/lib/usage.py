@@ -12,7 +12,7 @@ SAMPLES = {
     "basename": "fresh", "attribute": "CN:x", "csr": "x", "ca": "y",
     "root": "certall.cer", "server": "10.0.0.53", "zone": "tptac9.com",
     "record": "x.tptac9.com. IN A 10.0.0.1", "type": "srv", "topic": "xmpp",
-    "address": "ann",
+    "address": "ann", "limit": "rate", "value": "2k", "text": "hello",
 }
 
 # What has not the form of one. Others are wrong for all of them.
@@ -27,7 +27,7 @@ WRONG = {
     "csr": ("a/b",), "ca": ("a.crt",), "root": ("",),
     "server": ("10.0.0.53:0", "[10.0.0.53]"), "zone": ("a..b",),
     "record": (), "type": ("mx", "any"), "topic": (),
-    "address": (),
+    "address": (), "limit": ("rates",), "value": ("x", "1x", "-1"), "text": (),
 }
 ALWAYS_WRONG = ("", "a\x01b")
 

@@ -12,8 +12,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "lib"))
 
-from xmppd_node import (DOMAIN, Xmppd, check, client, online,  # noqa: E402
-                        run_tests)
+from xmppd_node import (BIND, DOMAIN, Stream, Xmppd, check,  # noqa: E402
+                        client, online, run_tests)
 
 
 def said(text, words):
@@ -71,6 +71,65 @@ def test_contacts_hear_of_a_kick_once(server):
     between = first.expect("id='1'")
     check("unavailable" not in between, between)
     first.close()
+
+
+# ---- limits and the message of the day ------------------------------------
+
+
+def test_limits_are_shown_and_changed(server):
+    said(server.done("xmpp limits"), "stanza        : 262144 bytes, ")
+    said(server.done("xmpp limits stanza 20k"), "is 20480 bytes")
+    said(server.done("xmpp limits"), "stanza        : 20480 bytes (changed)")
+    ann = client(server, "ann", "a")
+    ann.send("<message to='bob@%s'><body>%s</body></message>" % (
+        DOMAIN, "x" * 30000))
+    ann.expect_error("policy-violation")
+    said(server.done("xmpp limits stanza default"), "is 262144 bytes")
+    server.refused("xmpp limits stanza 1", "10000 to 16777216 bytes")
+    server.refused("xmpp limits nonsense 1", "not a limit")
+    server.refused("xmpp limits stanza 99999999999999999999", "not a number")
+
+
+def test_limits_hold_for_who_is_there_already(server):
+    ann = client(server, "ann", "a")
+    server.done("xmpp limits stanza 20k")
+    ann.send("<message to='bob@%s'><body>%s</body></message>" % (
+        DOMAIN, "x" * 30000))
+    ann.expect_error("policy-violation")
+    server.done("xmpp limits stanza default")
+
+
+def test_sessions_of_a_user_are_limited(server):
+    server.done("xmpp max_sessions 2")
+    said(server.done("xmpp"), "Max sessions per user   : 2")
+    two = [client(server, "ann", r) for r in ("a", "b")]
+    third = Stream(server)
+    third.secure()
+    third.login("ann")
+    third.send("<iq type='set' id='bind'><bind xmlns='%s'/></iq>" % BIND)
+    third.expect("<resource-constraint ")
+    two[0].close()
+    for stream in two[1:] + [third]:
+        stream.close()
+    server.done("xmpp max_sessions none")
+    said(server.done("xmpp limits"), "sessions      : 100,")
+
+
+def test_everybody_is_told_the_message_of_the_day(server):
+    said(server.done("xmpp motd"), "no message of the day")
+    server.done("xmpp motd add Back at 5 <pm> & later")
+    said(server.done("xmpp motd"), "Back at 5 <pm> & later")
+    ann = online(server, "ann", "a")
+    ann.expect(re.compile(
+        "<message type='headline' from='%s' to='ann@%s/a'><body>Back at 5 "
+        "&lt;pm&gt; &amp; later</body></message>" % (DOMAIN, DOMAIN)))
+    ann.send("<presence><show>away</show></presence>"
+             "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+    check("headline" not in ann.expect("id='1'"), "told twice")
+    ann.close()
+    server.done("xmpp motd del")
+    server.refused("xmpp motd del", "there is no message of the day")
+    server.refused("xmpp motd add %s" % ("x" * 2049), "longer than 2048")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ struct event_base;
 #define SHARED_ARCHIVE_LIMIT "limit/archive"
 #define SHARED_OFFLINE_LIMIT "limit/offline"
 
+#define SHARED_MOTD "motd" /* the message of the day */
+
 /* ---- commands ---------------------------------------------------------- */
 
 enum store_command {

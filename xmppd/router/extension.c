@@ -8,6 +8,7 @@
 #include "common/xmalloc.h"
 
 static const struct extension *const extensions[] = {
+	&motd,
 	&rfc_3921,
 	&rfc_6121_roster,
 	&xep_0030,
@@ -84,6 +85,24 @@ extensions_item(struct router *r, const struct store_op *op)
 	for (size_t i = 0; i < COUNT; i++)
 		if (extensions[i]->item_changed != NULL)
 			extensions[i]->item_changed(r, op);
+}
+
+/* ---- news --------------------------------------------------------------- */
+
+void
+extensions_arrived(struct router *r, struct job *job, struct login *s)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->arrived != NULL && is_on(r, extensions[i]))
+			extensions[i]->arrived(r, job, s);
+}
+
+void
+extensions_setting(struct router *r, const char *name)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->setting_changed != NULL)
+			extensions[i]->setting_changed(r, name);
 }
 
 /* ---- beginning and end ------------------------------------------------- */

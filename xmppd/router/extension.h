@@ -46,17 +46,24 @@ struct extension {
 	    struct buf *b);
 	/* An item was put or deleted; what is cached of it is out of date. */
 	void (*item_changed)(struct router *r, const struct store_op *op);
+	/* A session's first presence counts from now on (RFC 6121, 4.2): what
+	 * it is told because of that is the job's. */
+	void (*arrived)(struct router *r, struct job *job, struct login *s);
+	/* A shared setting was set or removed. */
+	void (*setting_changed)(struct router *r, const char *name);
 	/* The beginning and the end of a router. */
 	void (*begin)(struct router *r);
 	void (*end)(struct router *r);
 };
 
-extern const struct extension rfc_3921, rfc_6121_roster, xep_0030, xep_0049,
-    xep_0054, xep_0092, xep_0160, xep_0191, xep_0199, xep_0202;
+extern const struct extension motd, rfc_3921, rfc_6121_roster, xep_0030,
+    xep_0049, xep_0054, xep_0092, xep_0160, xep_0191, xep_0199, xep_0202;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);
 
+void extensions_arrived(struct router *r, struct job *job, struct login *s);
+void extensions_setting(struct router *r, const char *name);
 void extensions_item(struct router *r, const struct store_op *op);
 void extensions_begin(struct router *r);
 void extensions_end(struct router *r);

@@ -565,14 +565,16 @@ address_is_free(struct router *r, struct job *job, const struct login *s)
 	return is_free;
 }
 
-static size_t
+/* Those that there are already; one whose bind waits is none yet. */
+static uint64_t
 user_session_count(const struct user *u)
 {
 	const struct login *s;
-	size_t count = 0;
+	uint64_t count = 0;
 
 	TAILQ_FOREACH(s, &u->sessions, of_user)
-		count++;
+		count +=
+		    s->state != SESSION_WAITING && s->state != SESSION_ENDING;
 	return count;
 }
 
@@ -590,7 +592,8 @@ bind_address(struct router *r, struct job *job, struct login *s)
 		return job_wait(job, &r->unsettled);
 	if (!address_is_free(r, job, s))
 		return job_wait(job, &s->user->waiting);
-	if (user_session_count(s->user) >= r->limits.of[LIMIT_SESSIONS])
+	if (s->kind == SESSION_CLIENT &&
+	    user_session_count(s->user) >= r->limits.of[LIMIT_SESSIONS])
 		return bind_refuse(r, job, s, "resource-constraint");
 	if (s->kind == SESSION_CLIENT)
 		account = store_account(r->env.store, s->user->local).id;

@@ -18,6 +18,7 @@
 
 #include "common/xmalloc.h"
 #include "xmppd/router/blocking.h"
+#include "xmppd/router/extension.h"
 
 #define DIRECTED_MAX 1000
 #define PRESENCE "<presence"
@@ -387,6 +388,7 @@ fan_initial(struct fan *f)
 		if (c->item.pending_in && c->item.request != NULL)
 			tell_request(f, c);
 	}
+	extensions_arrived(f->r, f->job, f->about);
 }
 
 /* ---- to all ------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "xmppd/router/extension.h"
 
@@ -211,6 +212,14 @@ domains_changed(struct router *r)
 	}
 }
 
+static void
+setting_changed(struct router *r, const char *name)
+{
+	if (str_starts(name, SHARED_DOMAINS))
+		domains_changed(r);
+	extensions_setting(r, name);
+}
+
 void
 router_applied(struct router *r, const struct store_event *event, uint64_t now)
 {
@@ -221,9 +230,8 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 		roster_applied(r, event);
 	else if (event->what == STORE_ROWS_DEL)
 		offline_deleted(r, event);
-	else if (event->what == STORE_SETTING && event->name != NULL &&
-	    strncmp(event->name, SHARED_DOMAINS, strlen(SHARED_DOMAINS)) == 0)
-		domains_changed(r);
+	else if (event->what == STORE_SETTING && event->name != NULL)
+		setting_changed(r, event->name);
 	else if (event->what == STORE_COMPONENT_ADD)
 		components_load(r);
 	else if (event->what == STORE_ACCOUNT_ADD && event->code == RES_OK)
