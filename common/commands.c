@@ -102,6 +102,9 @@ const struct command commands[] = {
 	  XMPPD("Session.Kick"), .flags = CMD_REMOVES,
 	  .help = "end the sessions of a user, or one session", },
 
+	{ .pattern = "xmpp stats", AUDIT, XMPPD("Stats.Show"),
+	  .help = "show what this server has done and what is stored", },
+
 	/* What they are held to, and told. */
 	{ .pattern = "xmpp limits", AUDIT, XMPPD("Limits.List"),
 	  .help = "show what clients are held to", },

@@ -320,6 +320,7 @@ print_session(FILE *out, const json_t *one)
 		fputs(" on ", out);
 		print_text(out, server);
 	}
+	fputs(is_set(one, "detached") ? " (connection lost)" : "", out);
 	fputs(" since ", out);
 	print_time(out, json_object_get(one, "since"));
 	fputs(" idle ", out);
@@ -348,6 +349,36 @@ print_sessions(FILE *out, const json_t *result)
 		print_text(out, json_string_value(one));
 		fputs(": its sessions are not shown\n", out);
 	}
+}
+
+static const struct field stats_fields[] = {
+	{ "Uptime in seconds", "uptime", FIELD_NUMBER },
+	{ "Memory in bytes", "memory", FIELD_NUMBER },
+	{ "Edges", "edges", FIELD_NUMBER },
+	{ "Connections", "connections", FIELD_NUMBER },
+	{ "Sessions", "sessions", FIELD_NUMBER },
+	{ "Logins", "logins", FIELD_NUMBER },
+	{ "Wrong passwords", "failures", FIELD_NUMBER },
+	{ "Stanzas received", "stanzas_in", FIELD_NUMBER },
+	{ "Stanzas sent", "stanzas_out", FIELD_NUMBER },
+	{ "Bytes received", "bytes_in", FIELD_NUMBER },
+	{ "Bytes sent", "bytes_out", FIELD_NUMBER },
+};
+
+static const struct field stats_shared[] = {
+	{ "Sessions", "all_sessions", FIELD_NUMBER },
+	{ "Accounts", "accounts", FIELD_NUMBER },
+	{ "Messages waiting", "stored", FIELD_NUMBER },
+	{ "Messages archived", "archived", FIELD_NUMBER },
+};
+
+static void
+print_stats(FILE *out, const json_t *result)
+{
+	fputs("This server\n", out);
+	PRINT_FIELDS(out, result, stats_fields, 18);
+	fputs("All servers\n", out);
+	PRINT_FIELDS(out, result, stats_shared, 18);
 }
 
 static void
@@ -536,6 +567,7 @@ const struct mmp_method daemon_methods[] = {
 	{ "Domain.List", NULL, print_domains },
 	{ "Limits.List", NULL, print_limits },
 	{ "Motd.Show", NULL, print_motd },
+	{ "Stats.Show", NULL, print_stats },
 	{ "Session.List", NULL, print_sessions },
 	{ "User.List", NULL, print_users },
 	{ "Cluster.Status", NULL, print_cluster },

@@ -44,6 +44,7 @@ static const struct varlink_method methods[] = {
 	{ "Motd.Del", ROLE_ADMIN, ctl_motd_del },
 	{ "Session.List", ROLE_AUDIT, ctl_session_list },
 	{ "Session.Kick", ROLE_ADMIN, ctl_session_kick },
+	{ "Stats.Show", ROLE_AUDIT, ctl_stats_show },
 	{ "User.Add", ROLE_ADMIN, ctl_user_add },
 	{ "User.Passwd", ROLE_ADMIN, ctl_user_passwd },
 	{ "User.Del", ROLE_ADMIN, ctl_user_del },

@@ -88,6 +88,7 @@ CTL_HANDLER(ctl_limits_max_sessions);
 CTL_HANDLER(ctl_motd_show);
 CTL_HANDLER(ctl_motd_add);
 CTL_HANDLER(ctl_motd_del);
+CTL_HANDLER(ctl_stats_show);
 CTL_HANDLER(ctl_session_list);
 CTL_HANDLER(ctl_session_kick);
 CTL_HANDLER(ctl_user_add);

@@ -7,8 +7,8 @@
  *   Kick -> the leader's router: here, or by CONTROL_KICK
  *
  * What nodes answer each other: how many there are (u64), then of the first
- * SESSIONS_MAX an address, a peer, since (u64), idle seconds (u64), and whether
- * it is a component (u8).
+ * SESSIONS_MAX an address, a peer, since (u64), idle seconds (u64), and flags
+ * (u8): 1 a component, 2 detached.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,7 @@ gather_one(void *arg, const struct edge_session *s)
 	buf_add_text(&g->list, s->peer);
 	buf_add_u64(&g->list, (uint64_t)s->since);
 	buf_add_u64(&g->list, s->idle_ms / 1000);
-	buf_add_u8(&g->list, s->component);
+	buf_add_u8(&g->list, (uint8_t)(s->component | s->detached << 1));
 }
 
 static void
@@ -117,7 +117,7 @@ add_sessions(struct asking *a, const char *server, const void *msg, size_t len)
 	uint64_t count, taken = 0, since, idle;
 	char *address, *peer;
 	struct cursor c;
-	bool component;
+	uint8_t flags;
 
 	cursor_init(&c, msg, len);
 	count = cursor_u64(&c);
@@ -126,13 +126,14 @@ add_sessions(struct asking *a, const char *server, const void *msg, size_t len)
 		peer = cursor_dup_text(&c);
 		since = cursor_u64(&c);
 		idle = cursor_u64(&c);
-		component = cursor_u8(&c) != 0;
+		flags = cursor_u8(&c);
 		if (cursor_ok(&c) && address != NULL && peer != NULL) {
 			json_array_append_new(a->list,
-			    json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}",
+			    json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b, s:b}",
 				"address", address, "peer", peer, "server",
 				server, "since", (json_int_t)since, "idle",
-				(json_int_t)idle, "component", component));
+				(json_int_t)idle, "component", flags & 1,
+				"detached", flags >> 1 & 1));
 			taken++;
 		}
 		free(address);

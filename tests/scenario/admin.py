@@ -73,6 +73,24 @@ def test_contacts_hear_of_a_kick_once(server):
     first.close()
 
 
+def test_stats_count(server):
+    def numbers():
+        return dict((label.strip(), int(value)) for label, value in re.findall(
+            r"^(.*?)\s*: (\d+)$", server.done("xmpp stats"), re.M))
+
+    before = numbers()
+    ann = client(server, "ann", "a")
+    ann.send("<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+    ann.expect("id='1'")
+    after = numbers()
+    for label in ("Logins", "Stanzas received", "Stanzas sent"):
+        check(after[label] == before[label] + 1, (label, before, after))
+    check(after["Bytes received"] > before["Bytes received"], after)
+    check(after["Accounts"] == 2 and after["Sessions"] == 1, after)
+    check(after["Memory in bytes"] > 1 << 20, after)
+    ann.close()
+
+
 # ---- limits and the message of the day ------------------------------------
 
 

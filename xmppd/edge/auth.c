@@ -235,6 +235,7 @@ count_guess(struct session *s, const char *condition)
 	if (strcmp(condition, "not-authorized") != 0 ||
 	    sasl_user(s->c2s->sasl)[0] == '\0')
 		return;
+	e->counters.failures++;
 	user = who(s);
 	if (logins_failed(
 		e->cfg.logins, s->peer, user, &e->cfg.limits, edge_now(e)))

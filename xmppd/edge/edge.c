@@ -450,6 +450,12 @@ edge_down(struct edge *e, const void *msg, size_t len)
 
 /* ---- what is shown ----------------------------------------------------- */
 
+struct edge_counters
+edge_counters(const struct edge *e)
+{
+	return e->counters;
+}
+
 struct edge_stats
 edge_stats(const struct edge *e)
 {
@@ -467,15 +473,18 @@ void
 edge_sessions(const struct edge *e,
     void (*fn)(void *arg, const struct edge_session *s), void *arg)
 {
+	const struct session_list *lists[] = { &e->sessions, &e->detached };
 	const struct session *s;
 	struct edge_session info;
 
-	TAILQ_FOREACH(s, &e->sessions, next) {
-		info = (struct edge_session){ .address = s->up.full,
-			.peer = s->peer,
-			.component = s->stream.component,
-			.since = s->since,
-			.idle_ms = edge_now(e) - s->last_read };
-		fn(arg, &info);
-	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		TAILQ_FOREACH(s, lists[i], next) {
+			info = (struct edge_session){ .address = s->up.full,
+				.peer = s->peer,
+				.component = s->stream.component,
+				.detached = lists[i] == &e->detached,
+				.since = s->since,
+				.idle_ms = edge_now(e) - s->last_read };
+			fn(arg, &info);
+		}
 }

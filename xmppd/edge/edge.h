@@ -116,11 +116,20 @@ struct edge_stats {
 };
 struct edge_stats edge_stats(const struct edge *e);
 
+/* Counted since the edge began. */
+struct edge_counters {
+	uint64_t stanzas_in, stanzas_out; /* of bound sessions */
+	uint64_t bytes_in, bytes_out;     /* without TLS */
+	uint64_t logins, failures; /* of clients: with a wrong password */
+};
+struct edge_counters edge_counters(const struct edge *e);
+
 /* A session that is logged in, for `xmpp sessions` and status; borrowed. */
 struct edge_session {
 	const char *address; /* a full JID; a component's domain */
 	const char *peer;    /* where it is connected from */
 	bool component;
+	bool detached;    /* has lost its connection, and may be resumed */
 	int64_t since;    /* bound: unix seconds */
 	uint64_t idle_ms; /* since anything was read from it */
 };

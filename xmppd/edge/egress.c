@@ -53,6 +53,7 @@ egress_stanza(
 {
 	if (s->managed != NULL)
 		managed_count(s, d, bytes);
+	s->edge->counters.stanzas_out++;
 	session_write(s, bytes.data, bytes.len);
 	if (s->managed != NULL)
 		managed_ask(s);

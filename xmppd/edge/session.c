@@ -218,6 +218,7 @@ session_write(struct session *s, const void *data, size_t len)
 	if (s->conn == NULL)
 		return;
 	s->queued += len;
+	s->edge->counters.bytes_out += len;
 	conn_write(s->conn, data, len);
 }
 
@@ -269,6 +270,7 @@ stanza_cb(void *arg, const struct xml_stanza *stanza)
 		csi_element(s, stanza);
 	else if (s->stream.state == STREAM_BOUND) {
 		s->count++;
+		s->edge->counters.stanzas_in++;
 		ingress_stanza(s, stanza);
 	} else
 		s->ops->element(s, input, stanza);
@@ -360,6 +362,7 @@ read_cb(void *arg, const uint8_t *data, size_t len)
 {
 	struct session *s = arg;
 
+	s->edge->counters.bytes_in += len;
 	xmlstream_feed(s->xml, data, len);
 	if (s->stream.state == STREAM_CLOSED || s->conn == NULL)
 		return;
@@ -522,6 +525,7 @@ session_is_bound(struct session *s)
 	login_done(s);
 	stream_set_state(&s->stream, STREAM_BOUND, s->peer);
 	TAILQ_INSERT_TAIL(&e->sessions, s, next);
+	e->counters.logins += !s->stream.component;
 	s->bare = slash == NULL
 	    ? xstrdup(s->up.full)
 	    : xstrndup(s->up.full, (size_t)(slash - s->up.full));

@@ -150,6 +150,7 @@ struct edge {
 	struct ended_list ended;       /* sessions that could be resumed, */
 	struct map ended_ids;          /* also by id: the newest of them */
 	size_t connection_count, component_count;
+	struct edge_counters counters;
 	uint64_t next_sweep, next_tick;
 	struct event *tick, *reap;
 	struct buf out, payload, child; /* scratch */
