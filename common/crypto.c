@@ -51,17 +51,25 @@ void
 crypto_random_text(char *out, size_t len)
 {
 	const size_t n = sizeof(text_alphabet) - 1;
-	uint8_t byte;
+	uint8_t bytes[32];
+	size_t used = sizeof(bytes);
 
 	do {
 		for (size_t i = 0; i < len;) {
-			crypto_random(&byte, 1);
+			/* Each call of the generator costs as much as many
+			 * bytes of it. */
+			if (used == sizeof(bytes)) {
+				crypto_random(bytes, sizeof(bytes));
+				used = 0;
+			}
 			/* Bytes beyond a multiple of n would favour some. */
-			if (byte < 256 / n * n)
-				out[i++] = text_alphabet[byte % n];
+			if (bytes[used] < 256 / n * n)
+				out[i++] = text_alphabet[bytes[used] % n];
+			used++;
 		}
 		out[len] = '\0';
 	} while (len >= 3 && !text_is_mixed(out));
+	crypto_wipe(bytes, sizeof(bytes));
 }
 
 bool

@@ -5,6 +5,8 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SYSLOG_ASK_S 10
+
 static const char *log_program = "mmp";
 static enum log_level log_upto = LOG_LEVEL_INFO;
 static int log_stderr = 1;
 static int log_fd = -1;
+static _Atomic time_t syslog_asked;
+static atomic_bool syslog_there;
 
 static const struct {
 	int priority;
@@ -79,6 +85,22 @@ log_write(int fd, enum log_level level, const char *line)
 		return;
 }
 
+/*
+ * Without a system log, each line would look for it anew: so it is asked for
+ * only so often. Threads may do so at once, and find the same.
+ */
+static bool
+has_syslog(void)
+{
+	time_t now = time(NULL);
+
+	if (now - atomic_load(&syslog_asked) >= SYSLOG_ASK_S) {
+		atomic_store(&syslog_asked, now);
+		atomic_store(&syslog_there, access(_PATH_LOG, F_OK) == 0);
+	}
+	return atomic_load(&syslog_there);
+}
+
 static void log_line(enum log_level level, const char *fmt, va_list ap,
     const char *why) __attribute__((format(printf, 2, 0)));
 
@@ -95,8 +117,9 @@ log_line(enum log_level level, const char *fmt, va_list ap, const char *why)
 	if (why != NULL && len >= 0 && (size_t)len < sizeof(line))
 		snprintf(line + len, sizeof(line) - (size_t)len, ": %s", why);
 	log_escape(line);
-	syslog(log_levels[level].priority, "%s : %s", log_levels[level].name,
-	    line);
+	if (has_syslog())
+		syslog(log_levels[level].priority, "%s : %s",
+		    log_levels[level].name, line);
 	if (log_stderr)
 		log_write(STDERR_FILENO, level, line);
 	if (log_fd >= 0)

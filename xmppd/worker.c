@@ -195,8 +195,10 @@ scram_derive_as(const char *password, const struct scram_keys *params,
 	const char *use = prepared != NULL ? prepared : password;
 
 	*out = *params;
-	derive_key(EVP_sha1(), use, &out->sha1);
-	derive_key(EVP_sha256(), use, &out->sha256);
+	if (params->sha1.iterations > 0)
+		derive_key(EVP_sha1(), use, &out->sha1);
+	if (params->sha256.iterations > 0)
+		derive_key(EVP_sha256(), use, &out->sha256);
 	crypto_wipe_free(prepared);
 }
 

@@ -20,7 +20,8 @@ void worker_run(struct worker *w, void (*work)(void *arg),
 /* New keys for a password, prepared by SASLprep, with random salts and version,
  * and SCRAM_ITERATIONS. Slow: milliseconds. */
 void scram_derive(const char *password, struct scram_keys *out);
-/* The keys that this password has with these salts and iterations. */
+/* The keys that this password has with these salts and iterations; none where
+ * there are no iterations. */
 void scram_derive_as(const char *password, const struct scram_keys *params,
     struct scram_keys *out);
 

@@ -95,6 +95,8 @@ auth_ready(struct session *s)
 	struct c2s_login *login = auth_login(s);
 	struct ssl_st *ssl = conn_ssl(s->conn);
 
+	if (s->stream.authenticated)
+		return;
 	login->env = (struct sasl_env){ .arg = s,
 		.domain = s->stream.domain,
 		.secret = s->edge->secret,

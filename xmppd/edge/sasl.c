@@ -42,7 +42,7 @@ static const struct mechanism mechanisms[] = {
 	{ "SCRAM-SHA-1-PLUS", .plus = true, .hash = SCRAM_SHA1 },
 	{ "SCRAM-SHA-256", .hash = SCRAM_SHA256 },
 	{ "SCRAM-SHA-1", .hash = SCRAM_SHA1 },
-	{ "PLAIN", .plain = true },
+	{ "PLAIN", .plain = true, .hash = SCRAM_SHA256 },
 };
 
 /*
@@ -416,11 +416,15 @@ sasl_keys(
 		return fail(s, "temporary-auth-failure");
 	s->known = code == RES_OK;
 	/* Made up in any case, so that it takes as long. */
-	made_up_key(s, "sha1", &s->keys.sha1);
-	made_up_key(s, "sha256", &s->keys.sha256);
+	if (s->mechanism->hash == SCRAM_SHA1)
+		made_up_key(s, "sha1", &s->keys.sha1);
+	else
+		made_up_key(s, "sha256", &s->keys.sha256);
 	if (s->known)
 		s->keys = *keys;
 	if (s->mechanism->plain) {
+		/* One hash is enough to compare. */
+		memset(&s->keys.sha1, 0, sizeof(s->keys.sha1));
 		s->state = SASL_WAIT_DERIVED;
 		return SASL_DERIVE;
 	}
