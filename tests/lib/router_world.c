@@ -1113,6 +1113,17 @@ world_wait(struct world *w, uint64_t ms)
 
 /* ---- the store --------------------------------------------------------- */
 
+bool
+world_propose(struct world *w, struct buf *command)
+{
+	struct world_node *leader = world_leader(w);
+
+	if (leader != NULL)
+		propose_cb(leader, command->data, command->len);
+	buf_clear(command);
+	return leader != NULL;
+}
+
 void
 world_command(struct world *w, struct buf *command)
 {

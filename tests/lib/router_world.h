@@ -140,6 +140,8 @@ struct world_node *world_leader(struct world *w); /* NULL: none */
 
 void world_account(struct world *w, const char *local);
 void world_component(struct world *w, const char *name);
+/* Puts a command into the log, and clears it; false if nobody leads. */
+bool world_propose(struct world *w, struct buf *command);
 /* Applies a command at once, and clears it. */
 void world_command(struct world *w, struct buf *command);
 /* The item that a user has of a contact, as it comes of a frame's effect. */

@@ -823,6 +823,26 @@ component_that_was_superseded_is_told(void **state)
 	(void)f;
 }
 
+/* Even before it was told that it had logged in. */
+static void
+component_that_was_superseded_at_its_login_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct world *w = f->w;
+	struct client *old = world_login(w, 2, CB), *new;
+
+	all_up(w, 2);
+	world_unlink(w, 2);
+	new = world_login(w, 1, CB);
+	world_flow(w, 2);
+	assert_int_not_equal(new->bound, 0);
+	world_run(w);
+	assert_int_equal(old->bound, 0);
+	assert_non_null(old->kicked);
+	assert_string_equal(old->kicked, "conflict");
+	assert_int_equal(new->ended, 0);
+}
+
 /* Also when the newer one has gone: it was ended. */
 static void
 component_that_was_superseded_is_not_revived(void **state)
@@ -877,6 +897,7 @@ main(void)
 		T(component_supersedes_a_session_that_is_silent),
 		T(component_hands_over_what_it_has_not_taken),
 		T(component_that_was_superseded_is_told),
+		T(component_that_was_superseded_at_its_login_is_told),
 		T(component_that_was_superseded_is_not_revived),
 	};
 

@@ -5,7 +5,8 @@
  * the model's checker (tests/sim/delivery_model.py) for the real code.
  *
  * Ann and bob are each other's contacts; carl and dora subscribe and cancel as
- * chance has it; cb1 is a component.
+ * chance has it; dora's account may be deleted and made anew; cb1 is a
+ * component, where ann has a contact.
  *
  *   ROUTER_SEEDS=n   how many schedules
  *   ROUTER_SEED=n    this one alone; a failing one is shrunk and printed
@@ -33,6 +34,7 @@ static const char *const resources[] = { "x", "y", "z" };
 
 #define USERS 4
 #define COMPONENT USERS /* in the place of a user */
+#define MORTAL 3        /* the user whose account comes and goes */
 #define RESOURCES 2     /* the third is for the end of a run */
 
 /* ---- chance ------------------------------------------------------------ */
@@ -75,6 +77,7 @@ enum op {
 	OP_DIRECT,
 	OP_ROSTER,
 	OP_SUBSCRIBE,
+	OP_ACCOUNT,
 	OP_TICK,
 	OP_RESET,
 	OP_RESET_MIRROR,
@@ -91,8 +94,9 @@ enum op {
 
 static const char *const op_names[OPS] = { "up", "down", "mirror", "ack",
 	"commit", "link", "mirror-link", "login", "logout", "send", "presence",
-	"direct", "roster", "subscribe", "tick", "reset", "reset-mirror",
-	"elect", "cut", "heal", "crash", "restart", "depose", "run", "copy" };
+	"direct", "roster", "subscribe", "account", "tick", "reset",
+	"reset-mirror", "elect", "cut", "heal", "crash", "restart", "depose",
+	"run", "copy" };
 
 /* A step and its arguments: mostly a node first. */
 struct step {
@@ -125,6 +129,7 @@ struct run {
 	struct sent messages[MESSAGES_MAX];
 	unsigned message_count;
 	unsigned statuses, names;
+	bool deleted;   /* an account was, at some time */
 	char said[512]; /* the first problem; "": none */
 };
 
@@ -337,6 +342,25 @@ take_subscribe(struct run *r, const struct step *s)
 	return true;
 }
 
+/* a: deleted, or added. */
+static bool
+take_account(struct run *r, const struct step *s)
+{
+	struct scram_keys keys;
+	struct buf b = { 0 };
+
+	memset(&keys, 0, sizeof(keys));
+	keys.version = 1;
+	if (s->a)
+		store_cmd_account_del(&b, users[MORTAL]);
+	else
+		store_cmd_account_add(&b, users[MORTAL], &keys);
+	if (!world_propose(r->w, &b))
+		return false;
+	r->deleted |= s->a;
+	return true;
+}
+
 /* An announcement, and a copy of a directory, arrive as one. */
 static bool
 is_part(int kind, bool mirror)
@@ -416,6 +440,8 @@ take(struct run *r, const struct step *s)
 		return take_roster(r, s);
 	case OP_SUBSCRIBE:
 		return take_subscribe(r, s);
+	case OP_ACCOUNT:
+		return take_account(r, s);
 	case OP_TICK:
 		return world_tick(w, 100U * s->a);
 	case OP_RESET:
@@ -622,6 +648,9 @@ draw(struct chance *c, struct run *r, const struct mood *mood)
 		s.op = OP_LOGOUT;
 		if (!draw_client(c, r, &s))
 			s.op = OP_COMMIT;
+	} else if (kind < 890) {
+		s.op = OP_ACCOUNT;
+		s.a = chance_below(c, 2) == 0;
 	} else if (kind < 920) {
 		s.op = OP_TICK;
 		s.a = chance_below(c, 3) == 0 ? 2 : 10;
@@ -681,30 +710,42 @@ attribute(const char *text, const char *name, char out[64])
 }
 
 static bool
-seen_read(const struct got *g, struct seen *s)
+text_read(const char *text, struct seen *s)
 {
 	char type[64], id[64];
-	const char *status;
+	const char *status, *next;
 
 	memset(s, 0, sizeof(*s));
-	attribute(g->text, " type='", type);
-	attribute(g->text, " from='", s->from);
-	if (str_starts(g->text, "<presence")) {
-		status = strstr(g->text, "<status>s");
+	attribute(text, " type='", type);
+	attribute(text, " from='", s->from);
+	if (str_starts(text, "<presence")) {
+		if (type[0] != '\0' && strcmp(type, "unavailable") != 0)
+			return false;
+		status = strstr(text, "<status>s");
+		next = strstr(text + 1, "<presence");
+		if (next != NULL && status > next)
+			status = NULL;
 		s->kind =
 		    strcmp(type, "unavailable") == 0 ? SEEN_GONE : SEEN_THERE;
 		s->number = status == NULL ? 0 : (unsigned)atoi(status + 9);
 		return true;
 	}
-	if (!attribute(g->text, " id='m", id))
+	if (!attribute(text, " id='m", id))
 		return false;
 	s->number = (unsigned)atoi(id);
 	s->kind = SEEN_MESSAGE;
 	if (strcmp(type, "error") == 0)
 		s->kind = SEEN_BOUNCE;
-	else if (strstr(g->text, "<delay ") != NULL)
+	else if (strstr(text, "<delay ") != NULL)
 		s->kind = SEEN_ROW;
 	return true;
+}
+
+/* The first stanza of a delivery; a component is sent several at once. */
+static bool
+seen_read(const struct got *g, struct seen *s)
+{
+	return text_read(g->text, s);
 }
 
 /* How often the client saw this of that message. */
@@ -767,6 +808,8 @@ is_touched(const struct run *r, unsigned user)
 {
 	const struct client *c;
 
+	if (user == MORTAL && r->deleted)
+		return true;
 	TAILQ_FOREACH(c, &r->w->clients, next)
 		if (notes_of(c)->user == user &&
 		    r->w->nodes[notes_of(c)->node].failed)
@@ -842,13 +885,16 @@ last_word(const struct client *c, const char *full, struct seen *last)
 	struct seen s;
 	bool any = false;
 
-	TAILQ_FOREACH(g, &c->got, next) {
-		if (g->clock < notes_of(c)->showing || !seen_read(g, &s) ||
-		    s.kind < SEEN_THERE || strcmp(s.from, full) != 0)
-			continue;
-		*last = s;
-		any = true;
-	}
+	TAILQ_FOREACH(g, &c->got, next)
+		for (const char *text = g->text; text != NULL;
+		     text = strstr(text + 1, "<presence")) {
+			if (g->clock < notes_of(c)->showing ||
+			    !text_read(text, &s) || s.kind < SEEN_THERE ||
+			    strcmp(s.from, full) != 0)
+				continue;
+			*last = s;
+			any = true;
+		}
 	return any;
 }
 
@@ -921,7 +967,12 @@ check_presence(struct run *r, const struct client *c)
 {
 	const struct notes *n = notes_of(c);
 
-	if (c->node == NULL || n->status == 0 || r->w->lost_directory)
+	if (c->node == NULL || r->w->lost_directory)
+		return;
+	/* What a component is shown, since it has been there. */
+	for (unsigned i = 0; n->user == COMPONENT && i < 3; i++)
+		check_word(r, c, full_jid(0, i), true);
+	if (n->status == 0)
 		return;
 	for (unsigned i = 0; i < USERS * 3; i++)
 		check_word(
@@ -1010,6 +1061,9 @@ check_subscription(struct run *r)
 
 	item_get(r, 2, "dora@" WORLD_DOMAIN, &carl);
 	item_get(r, 3, "carl@" WORLD_DOMAIN, &dora);
+	/* What is asked of an account that isn't there stays asked. */
+	if (r->deleted && carl.ask && !dora.pending_in)
+		carl.ask = 0;
 	if (carl.to != dora.from || carl.from != dora.to ||
 	    carl.ask != dora.pending_in || carl.pending_in != dora.ask)
 		say(r, "two minds: carl %u%u%u%u, dora %u%u%u%u", carl.to,
@@ -1079,7 +1133,8 @@ check_came(struct run *r, unsigned number, bool stored)
 	const struct sent *m = &r->messages[number];
 	const struct client *c;
 
-	if (m->full || stored || m->user == COMPONENT)
+	if (m->full || stored || m->user == COMPONENT ||
+	    (m->user == MORTAL && r->deleted))
 		return;
 	TAILQ_FOREACH(c, &r->w->clients, next)
 		if (notes_of(c)->user == m->user && c->ended == 0 &&
@@ -1097,7 +1152,9 @@ check_message(struct run *r, unsigned number)
 	unsigned live = 0, rows = 0, bounced;
 	const struct client *c;
 
-	if (r->w->nodes[m->sender_node].failed)
+	if (r->w->nodes[m->sender_node].failed ||
+	    (r->deleted &&
+		(m->user == MORTAL || notes_of(m->sender)->user == MORTAL)))
 		return;
 	TAILQ_FOREACH(c, &r->w->clients, next) {
 		live += seen_count(c, SEEN_MESSAGE, number) > 0;
@@ -1164,6 +1221,41 @@ check_addresses(struct run *r)
 				say(r, "two sessions have %s", a->full);
 }
 
+/* In the end nobody waits for a login, and of a component there is one. */
+static void
+check_logins(struct run *r)
+{
+	const struct client *c;
+	unsigned components = 0;
+
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		if (c->node != NULL && c->bound == 0)
+			say(r, "never logged in: %s", c->full);
+		components += c->node != NULL && notes_of(c)->user == COMPONENT;
+	}
+	if (components > 1)
+		say(r, "two of one component");
+}
+
+/* Whoever is logged in is of the account that is there; and nothing is kept of
+ * those that were. */
+static void
+check_accounts(struct run *r)
+{
+	const uint64_t id = store_account(r->w->store, users[MORTAL]).id;
+	const struct client *c;
+	struct store_gone gone;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		if (c->node != NULL && c->bound != 0 &&
+		    notes_of(c)->user == MORTAL && c->up.account_id != id)
+			say(r, "of an older account: %s", c->full);
+	if (store_gone(r->w->store, &gone, 1) == 0)
+		return;
+	say(r, "not forgotten: the account that %s was", gone.local);
+	free(gone.local);
+}
+
 static void
 check_all(struct run *r)
 {
@@ -1180,6 +1272,8 @@ check_all(struct run *r)
 		check_gone(r, c);
 	}
 	check_subscription(r);
+	check_accounts(r);
+	check_logins(r);
 	for (unsigned m = 0; m < r->message_count; m++)
 		check_message(r, m);
 }
@@ -1261,6 +1355,7 @@ run_begin(struct run *r, unsigned nodes)
 		world_account(r->w, users[i]);
 	world_befriend(r->w, users[0], users[1]);
 	world_component(r->w, "cb1");
+	world_item(r->w, users[0], "room@cb1." WORLD_DOMAIN, true, true);
 }
 
 static void

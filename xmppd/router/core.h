@@ -418,6 +418,7 @@ void login_part(struct login *s);
 bool login_is_owed(struct router *r, const struct dkey *gone);
 void login_reported_gone(struct router *r, const struct dkey *gone);
 void bind_received(struct router *r, struct edge_state *edge, struct job *job);
+void bind_repeated(struct router *r, const struct sid *sid);
 
 /* registry.c */
 void address_read(const struct router *r, struct text jid, struct address *a);

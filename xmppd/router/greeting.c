@@ -21,6 +21,7 @@
 struct greeting {
 	struct store_contact last; /* that was read */
 	bool under_way;
+	bool read; /* there are no more */
 };
 
 void
@@ -113,20 +114,21 @@ send_page(struct router *r, struct login *s, const struct buf *b)
 	bytes_unref(w.hold);
 }
 
+/* One page; it is over when the last has been accepted. */
 static void
 greet(struct router *r, struct login *s)
 {
 	struct buf b = { 0 };
-	bool more;
 
 	if (s->greeting == NULL)
 		s->greeting = xcalloc(1, sizeof(*s->greeting));
 	if (s->greeting->under_way)
 		return;
-	more = write_page(r, s, &b);
+	if (!s->greeting->read)
+		s->greeting->read = !write_page(r, s, &b);
 	if (b.len > 0)
 		send_page(r, s, &b);
-	if (!more)
+	else if (s->greeting->read)
 		greeting_over(r, s);
 	buf_clear(&b);
 }

@@ -320,6 +320,8 @@ job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
 	job->origin = edge->origin;
 	rv = job_register(r, job);
 	if (rv != 1) {
+		if (rv == RES_OK && f.kind == FRAME_BIND)
+			bind_repeated(r, &f.sid);
 		free(job);
 		return rv;
 	}

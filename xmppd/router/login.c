@@ -479,6 +479,17 @@ bind_received(struct router *r, struct edge_state *edge, struct job *job)
 	s->user->binding++;
 }
 
+/* The bind is done, and its session isn't bound: it was superseded before its
+ * edge could take the result. */
+void
+bind_repeated(struct router *r, const struct sid *sid)
+{
+	struct login *s = login_find(r, sid);
+
+	if (s != NULL && s->state == SESSION_EXPECTED)
+		login_kick(r, s, "conflict", NULL);
+}
+
 /* Whether who logged in may have the address; if not, the condition. */
 static const char *
 bind_refusal(struct router *r, const struct job *job)
