@@ -294,9 +294,19 @@ class Dns:
         os.makedirs(folder)
         self.zones = {}
         self.process = None
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = self.free_port()
+
+    @staticmethod
+    def free_port():
+        """nsd wants it for UDP and for TCP."""
+        while True:
+            port = free_port()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    pass
 
     def add(self, domain, *records):
         self.zones[domain] = ZONE.format(domain=domain) + "".join(records)
