@@ -19,8 +19,9 @@
 #include "xmppd/cluster/proposer.h"
 #include "xmppd/node.h"
 
-#define LEAVE_MS 10000  /* until the cluster has let this node go */
-#define REFUSED_MS 1000 /* without a leader, and refused: no member any more   \
+#define LEAVE_MS 10000 /* until the cluster has let this node go */
+#define REFUSED_MS                                                             \
+	1000            /* without a leader, and refused: no member any more   \
 			 */
 #define DRAIN_MS 1500   /* until another node has ended its sessions */
 #define DRAINED_MS 5000 /* until it is out */
