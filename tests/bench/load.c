@@ -19,7 +19,7 @@
  *	is locked out.
  * chat	users 0 and 1, 2 and 3, ... talk to each other: RATE messages a
  *	second in all, or with RATE 0 as fast as it goes with WINDOW messages
- *	of each under way.
+ *	of each pair under way.
  * probe	user 0 writes to user 1, who is on HOST2, every so many
  *milliseconds, until the next line. Each arrival is a line: number, when sent,
  *when arrived, in microseconds of the monotonic clock.
@@ -354,6 +354,7 @@ static void
 run_chat(struct load *l, char **args)
 {
 	uint64_t seconds = number_arg(args, 0, 3600);
+	struct user *u;
 
 	l->rate = number_arg(args, 1, 1000000);
 	l->window = number_arg(args, 2, 1000);
@@ -365,9 +366,10 @@ run_chat(struct load *l, char **args)
 	l->start = clock_us();
 	l->end = l->start + seconds * 1000000;
 	l->measuring = l->sending = true;
-	for (size_t i = 0; l->rate == 0 && i < l->count * l->window; i++)
-		send_message(&l->users[i % l->count],
-		    partner(&l->users[i % l->count]), 0);
+	for (size_t i = 0; l->rate == 0 && i < l->count / 2 * l->window; i++) {
+		u = &l->users[i * 2 % l->count];
+		send_message(u, partner(u), 0);
+	}
 	start_timer(l, 1, chat_tick);
 	event_base_dispatch(l->env.base);
 	print_chat(l);
