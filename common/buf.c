@@ -33,27 +33,16 @@ buf_wipe(struct buf *b)
 	buf_clear(b);
 }
 
-void *
-buf_reserve(struct buf *b, size_t extra)
+uint8_t *
+buf_grow(struct buf *b, size_t extra)
 {
 	size_t size = b->size == 0 ? 64 : b->size;
 
-	if (b->data == NULL || b->size - b->len < extra) {
-		while (size - b->len < extra)
-			size *= 2;
-		b->data = xrealloc(b->data, size);
-		b->size = size;
-	}
-	return b->data + b->len;
-}
-
-void
-buf_add(struct buf *b, const void *data, size_t len)
-{
-	if (len == 0)
-		return;
-	memcpy(buf_reserve(b, len), data, len);
-	b->len += len;
+	while (size - b->len < extra)
+		size *= 2;
+	b->data = xrealloc(b->data, size);
+	b->size = size;
+	return b->data;
 }
 
 void
@@ -74,33 +63,6 @@ buf_addf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	buf_add(b, text, (size_t)len);
 	free(text);
-}
-
-void
-buf_add_u8(struct buf *b, uint8_t v)
-{
-	buf_add(b, &v, sizeof(v));
-}
-
-void
-buf_add_u16(struct buf *b, uint16_t v)
-{
-	v = htobe16(v);
-	buf_add(b, &v, sizeof(v));
-}
-
-void
-buf_add_u32(struct buf *b, uint32_t v)
-{
-	v = htobe32(v);
-	buf_add(b, &v, sizeof(v));
-}
-
-void
-buf_add_u64(struct buf *b, uint64_t v)
-{
-	v = htobe64(v);
-	buf_add(b, &v, sizeof(v));
 }
 
 void
@@ -166,55 +128,7 @@ cursor_init(struct cursor *c, const void *data, size_t len)
 const uint8_t *
 cursor_bytes(struct cursor *c, size_t len)
 {
-	const uint8_t *at = c->p;
-
-	if (c->failed || (size_t)(c->end - c->p) < len) {
-		c->failed = true;
-		return NULL;
-	}
-	c->p += len;
-	return at;
-}
-
-uint8_t
-cursor_u8(struct cursor *c)
-{
-	const uint8_t *at = cursor_bytes(c, 1);
-
-	return at == NULL ? 0 : *at;
-}
-
-uint16_t
-cursor_u16(struct cursor *c)
-{
-	const uint8_t *at = cursor_bytes(c, sizeof(uint16_t));
-	uint16_t v = 0;
-
-	if (at != NULL)
-		memcpy(&v, at, sizeof(v));
-	return be16toh(v);
-}
-
-uint32_t
-cursor_u32(struct cursor *c)
-{
-	const uint8_t *at = cursor_bytes(c, sizeof(uint32_t));
-	uint32_t v = 0;
-
-	if (at != NULL)
-		memcpy(&v, at, sizeof(v));
-	return be32toh(v);
-}
-
-uint64_t
-cursor_u64(struct cursor *c)
-{
-	const uint8_t *at = cursor_bytes(c, sizeof(uint64_t));
-	uint64_t v = 0;
-
-	if (at != NULL)
-		memcpy(&v, at, sizeof(v));
-	return be64toh(v);
+	return cursor_take(c, len);
 }
 
 const uint8_t *

@@ -32,6 +32,8 @@
 
 #define READ_MAX 65536 /* bytes a connection may bring in one turn */
 #define CLOSE_MS 2000
+#define SPARE_MAX 64 /* buffers that a loop keeps for what is written next */
+#define SPARE_SIZE 16384
 
 enum conn_state {
 	CONN_CONNECTING,
@@ -65,11 +67,37 @@ struct conn_loop {
 	struct event *flush;
 	TAILQ_HEAD(, conn) dirty;
 	LIST_HEAD(, conn) conns;
+	struct buf spare[SPARE_MAX];
+	size_t spares;
 	uint8_t data[READ_MAX];
 };
 
 static void conn_flush(struct conn *c);
 static void conn_continue(struct conn *c);
+
+/* ---- buffers of what is to be written --------------------------------- */
+
+/* An idle connection has none; a busy one that of the last who wrote. */
+static void
+out_take(struct conn *c)
+{
+	if (c->out.data == NULL && c->loop->spares > 0)
+		c->out = c->loop->spare[--c->loop->spares];
+}
+
+static void
+out_give_back(struct conn *c)
+{
+	c->written = 0;
+	if (c->out.data == NULL || c->loop->spares == SPARE_MAX ||
+	    c->out.size > SPARE_SIZE) {
+		buf_clear(&c->out);
+		return;
+	}
+	buf_reset(&c->out);
+	c->loop->spare[c->loop->spares++] = c->out;
+	c->out = (struct buf){ 0 };
+}
 
 /* ---- the end of a connection ------------------------------------------- */
 
@@ -232,6 +260,16 @@ conn_ssl_waits(struct conn *c, int rc)
 	}
 }
 
+/* What OpenSSL says of a failure must not be of an earlier one. To look is much
+ * cheaper than to clear. */
+static void
+ssl_errors_clear(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+	errno = 0;
+}
+
 /* Writes once; bytes written, 0 when it has to wait, -1 when it was lost. */
 static ssize_t
 conn_write_once(struct conn *c, const uint8_t *data, size_t len)
@@ -240,8 +278,7 @@ conn_write_once(struct conn *c, const uint8_t *data, size_t len)
 	int rc;
 
 	if (c->ssl != NULL) {
-		ERR_clear_error();
-		errno = 0;
+		ssl_errors_clear();
 		rc = SSL_write(
 		    c->ssl, data, len > INT32_MAX ? INT32_MAX : (int)len);
 		if (rc > 0)
@@ -265,8 +302,7 @@ conn_drained(struct conn *c)
 {
 	SSL *ssl = c->next_ssl;
 
-	buf_clear(&c->out);
-	c->written = 0;
+	out_give_back(c);
 	event_del(&c->on_write);
 	if (ssl != NULL) {
 		c->next_ssl = NULL;
@@ -309,6 +345,7 @@ conn_write(struct conn *c, const void *data, size_t len)
 		buf_drop(&c->out, c->written);
 		c->written = 0;
 	}
+	out_take(c);
 	buf_add(&c->out, data, len);
 	conn_mark_dirty(c);
 }
@@ -329,16 +366,18 @@ conn_read_tls(struct conn *c, bool *more)
 	size_t have = 0;
 	int rc = 0;
 
-	while (have < READ_MAX) {
-		ERR_clear_error();
-		errno = 0;
+	/* As long as there is something inside SSL: to ask the socket once more
+	 * would mostly be in vain, and what is there comes with the next turn.
+	 */
+	do {
+		ssl_errors_clear();
 		rc = SSL_read(
 		    c->ssl, c->loop->data + have, (int)(READ_MAX - have));
 		if (rc <= 0)
 			break;
 		have += (size_t)rc;
-	}
-	*more = rc > 0;
+	} while (have < READ_MAX && SSL_has_pending(c->ssl));
+	*more = rc > 0 && SSL_has_pending(c->ssl);
 	/* What came before an end is handed over first; the end comes again. */
 	if (rc <= 0 && have > 0 &&
 	    SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ) {
@@ -405,8 +444,7 @@ conn_handshake(struct conn *c)
 {
 	int rc;
 
-	ERR_clear_error();
-	errno = 0;
+	ssl_errors_clear();
 	rc = SSL_do_handshake(c->ssl);
 	if (rc != 1) {
 		conn_ssl_waits(c, rc);
@@ -512,6 +550,7 @@ conn_loop_new(struct event_base *base)
 	loop->flush = event_new(base, -1, 0, loop_flush_cb, loop);
 	TAILQ_INIT(&loop->dirty);
 	LIST_INIT(&loop->conns);
+	loop->spares = 0;
 	return loop;
 }
 
@@ -524,6 +563,8 @@ conn_loop_free(struct conn_loop *loop)
 		return;
 	while ((c = LIST_FIRST(&loop->conns)) != NULL)
 		conn_destroy(c);
+	while (loop->spares > 0)
+		buf_clear(&loop->spare[--loop->spares]);
 	event_free(loop->flush);
 	free(loop);
 }

@@ -22,7 +22,7 @@ static const char map_removed; /* its address marks a removed entry's key */
 
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
-static void
+static inline void
 sip_round(uint64_t v[4])
 {
 	v[0] += v[1];

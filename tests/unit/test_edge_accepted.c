@@ -78,7 +78,7 @@ add(struct accepted *a, struct delivery_id id, uint8_t kind)
 }
 
 static bool
-done(const struct accepted *a, struct delivery_id id, uint8_t kind)
+done(struct accepted *a, struct delivery_id id, uint8_t kind)
 {
 	return accepted_is_done(a, &id, &ann, kind);
 }

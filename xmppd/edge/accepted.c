@@ -62,6 +62,9 @@ struct accepted {
 	struct map groups;  /* struct group by struct dkey */
 	struct map origins; /* struct known_origin by struct origin */
 	struct map pairs;   /* struct pair by struct pair_key */
+	/* What was looked for last, and is often looked for again. */
+	struct known_origin *recent_origin;
+	struct pair *recent_pair;
 };
 
 _Static_assert(sizeof(struct delivery_id) == 72, "no padding in a map's key");
@@ -103,31 +106,39 @@ pair_key_of(const struct delivery_id *id, const struct sid *sender)
 	return k;
 }
 
+static struct pair *
+pair_find(
+    struct accepted *a, const struct delivery_id *id, const struct sid *sender)
+{
+	struct pair_key k = pair_key_of(id, sender);
+
+	if (a->recent_pair == NULL ||
+	    memcmp(&a->recent_pair->key, &k, sizeof(k)) != 0)
+		a->recent_pair = map_find(&a->pairs, &k, sizeof(k));
+	return a->recent_pair;
+}
+
 bool
-accepted_is_done(const struct accepted *a, const struct delivery_id *id,
+accepted_is_done(struct accepted *a, const struct delivery_id *id,
     const struct sid *sender, uint8_t kind)
 {
-	struct pair_key k;
 	const struct pair *pair;
 
-	if (map_find(&a->entries, id, sizeof(*id)) != NULL)
-		return true;
 	if (!is_paired(&id->key, kind))
-		return false;
-	k = pair_key_of(id, sender);
-	pair = map_find(&a->pairs, &k, sizeof(k));
-	return pair != NULL && pair->highest > id->key.num;
+		return map_find(&a->entries, id, sizeof(*id)) != NULL;
+	/* What an entry of it would say, its pair says as well. */
+	pair = pair_find(a, id, sender);
+	return pair != NULL && pair->highest >= id->key.num;
 }
 
 static struct pair *
 pair_join(struct accepted *a, const struct entry *e)
 {
-	struct pair_key k = pair_key_of(&e->id, &e->sender);
-	struct pair *pair = map_find(&a->pairs, &k, sizeof(k));
+	struct pair *pair = pair_find(a, &e->id, &e->sender);
 
 	if (pair == NULL) {
 		pair = xcalloc(1, sizeof(*pair));
-		pair->key = k;
+		pair->key = pair_key_of(&e->id, &e->sender);
 		map_put(&a->pairs, &pair->key, sizeof(pair->key), pair);
 	}
 	if (e->id.key.num > pair->highest)
@@ -144,13 +155,25 @@ pair_leave(struct accepted *a, struct pair *pair)
 	if (pair == NULL || --pair->entries > 0)
 		return;
 	map_remove(&a->pairs, &pair->key, sizeof(pair->key));
+	if (a->recent_pair == pair)
+		a->recent_pair = NULL;
 	free(pair);
+}
+
+static struct known_origin *
+origin_find(struct accepted *a, const struct origin *origin)
+{
+	if (a->recent_origin == NULL ||
+	    !origin_equal(&a->recent_origin->origin, origin))
+		a->recent_origin =
+		    map_find(&a->origins, origin, sizeof(*origin));
+	return a->recent_origin;
 }
 
 static struct known_origin *
 origin_get(struct accepted *a, const struct origin *origin)
 {
-	struct known_origin *o = map_find(&a->origins, origin, sizeof(*origin));
+	struct known_origin *o = origin_find(a, origin);
 
 	if (o != NULL)
 		return o;
@@ -288,7 +311,7 @@ origin_drop_below(struct accepted *a, struct known_origin *o,
 void
 accepted_low(struct accepted *a, const struct origin *origin, uint64_t low)
 {
-	struct known_origin *o = map_find(&a->origins, origin, sizeof(*origin));
+	struct known_origin *o = origin_find(a, origin);
 	uint64_t steps;
 
 	if (o == NULL || low <= o->low)
@@ -310,6 +333,8 @@ origin_drop(struct accepted *a, struct known_origin *o)
 		while ((e = LIST_FIRST(&o->ring[i])) != NULL)
 			entry_drop(a, e);
 	map_remove(&a->origins, &o->origin, sizeof(o->origin));
+	if (a->recent_origin == o)
+		a->recent_origin = NULL;
 	free(o);
 }
 

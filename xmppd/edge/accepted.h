@@ -21,7 +21,7 @@ size_t accepted_count(const struct accepted *a);
 
 /* Whether it is done: accepted already, or (rule 5, `later_done`) it is a
  * message and a later one of the same sending session was. */
-bool accepted_is_done(const struct accepted *a, const struct delivery_id *id,
+bool accepted_is_done(struct accepted *a, const struct delivery_id *id,
     const struct sid *sender, uint8_t kind);
 /* Takes what is of the delivery into account: id, sender, kind, lane. */
 void accepted_add(struct accepted *a, const struct down_deliver *m);
