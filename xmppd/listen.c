@@ -34,7 +34,6 @@
 #include "xmppd/cluster/peer.h"
 #include "xmppd/holder.h"
 
-#define FIRST_BYTE_MS 30000
 #define HANDSHAKE_MS 10000
 #define PENDING_MAX 4096 /* connections that have not said what they are */
 #define BACKLOG 512
@@ -97,6 +96,7 @@ pending_free(struct pending *p)
 {
 	TAILQ_REMOVE(&p->owner->pending, p, next);
 	p->owner->pending_count--;
+	p->owner->ops->leave(p->owner->arg, p->from);
 	if (p->first != NULL)
 		event_free(p->first);
 	if (p->fd >= 0)
@@ -219,8 +219,8 @@ alpn_select_cb(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			*out_len = (unsigned char)strlen(names[i]);
 			return SSL_TLSEXT_ERR_OK;
 		}
-	/* XEP-0368, 3: others are no reason to refuse. */
-	return SSL_TLSEXT_ERR_NOACK;
+	/* RFC 7301, 3.2: and so nobody is led here who means another. */
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static void
@@ -277,7 +277,7 @@ accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
 {
 	struct port *port = arg;
 	struct listener *l = port->owner;
-	struct timeval tv = { FIRST_BYTE_MS / 1000, 0 };
+	struct timeval tv = { l->ops->patience(l->arg), 0 };
 	struct sockaddr_storage ss = { 0 };
 	struct pending *p;
 
@@ -291,6 +291,11 @@ accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
 	listen_text(&ss, p->from);
 	if (port->address.component) {
 		l->ops->accepted(l->arg, fd, true, p->from);
+		free(p);
+		return;
+	}
+	if (!l->ops->enter(l->arg, p->from)) {
+		reset_fd(fd);
 		free(p);
 		return;
 	}

@@ -29,6 +29,12 @@ struct listen_ops {
 	void (*client)(void *arg, int fd, struct ssl_st *ssl, const char *from);
 	/* The same with the cluster's ALPN, handshake done. Takes c. */
 	void (*peer)(void *arg, struct conn *c, const char *from);
+	/* A connection that has not said what it is: whether it may be, and,
+	 * once it is given on or gone, that it is not any more. */
+	bool (*enter)(void *arg, const char *from);
+	void (*leave)(void *arg, const char *from);
+	/* How long it may take for that, in seconds. */
+	unsigned (*patience)(void *arg);
 	/* Whether clients are served at this moment; if not, what is no peer's
 	 * is reset unanswered. */
 	bool (*serving)(void *arg);

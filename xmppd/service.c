@@ -17,6 +17,7 @@
 #include "common/tls.h"
 #include "common/xmalloc.h"
 #include "xmppd/domains.h"
+#include "xmppd/edge/logins.h"
 #include "xmppd/listen.h"
 #include "xmppd/local_edges.h"
 #include "xmppd/node.h"
@@ -130,8 +131,39 @@ listen_peer(void *arg, struct conn *c, const char *from)
 	peers_adopt(((struct node *)arg)->peers, c, from);
 }
 
-const struct listen_ops service_listen_ops = { listen_accepted, listen_client,
-	listen_peer, node_is_serving };
+static bool
+listen_enter(void *arg, const char *from)
+{
+	struct node *n = arg;
+
+	return logins_enter(n->logins, from, &n->limits);
+}
+
+static void
+listen_leave(void *arg, const char *from)
+{
+	struct node *n = arg;
+
+	logins_leave(n->logins, from, true);
+}
+
+static unsigned
+listen_patience(void *arg)
+{
+	struct node *n = arg;
+
+	return (unsigned)n->limits.of[LIMIT_LOGIN_TIME];
+}
+
+const struct listen_ops service_listen_ops = {
+	.accepted = listen_accepted,
+	.client = listen_client,
+	.peer = listen_peer,
+	.enter = listen_enter,
+	.leave = listen_leave,
+	.patience = listen_patience,
+	.serving = node_is_serving,
+};
 
 /* ---- TLS --------------------------------------------------------------- */
 

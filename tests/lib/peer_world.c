@@ -59,8 +59,35 @@ on_serving(void *arg)
 	return false;
 }
 
-static const struct listen_ops listen_ops = { on_accepted, on_client, on_peer,
-	on_serving };
+static bool
+on_enter(void *arg, const char *from)
+{
+	(void)arg, (void)from;
+	return true;
+}
+
+static void
+on_leave(void *arg, const char *from)
+{
+	(void)arg, (void)from;
+}
+
+static unsigned
+patience(void *arg)
+{
+	(void)arg;
+	return 30;
+}
+
+static const struct listen_ops listen_ops = {
+	.accepted = on_accepted,
+	.client = on_client,
+	.peer = on_peer,
+	.enter = on_enter,
+	.leave = on_leave,
+	.patience = patience,
+	.serving = on_serving,
+};
 
 /* An address of its own, with a port that nobody has at the moment. */
 static void

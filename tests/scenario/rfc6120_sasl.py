@@ -1,8 +1,6 @@
-"""RFC 6120, 6 and 7: SASL negotiation and resource binding. SCRAM as RFC 5802
-and RFC 7677 have it."""
+"""RFC 6120, 6: SASL negotiation; SCRAM as RFC 5802 and RFC 7677 have it."""
 
 import base64
-import re
 import time
 
 from logins import (
@@ -264,54 +262,7 @@ def unknown_accounts_show_nothing(s):
     check(len(known[0]) == len(nobody[0]), "another length")
 
 
-# ---- 7: resource binding --------------------------------------------------
-
-
-@case("7.6.1", "a server MUST generate a resource; 7.7.1: or take the client's")
-def binds_resources(s):
-    one, two = s.client("ann"), s.client("ann")
-    check(one.jid != two.jid, "the same twice")
-    check(re.fullmatch("ann@%s/.{8,}" % re.escape(s.domain), one.jid), one.jid)
-    check(s.client("ann", "phone").jid == "ann@%s/phone" % s.domain, "another")
-
-
-@case("7.6", "an empty <resource/> asks for none")
-def an_empty_resource_is_none(s):
-    ann = s.authenticated("ann")
-    answer = ann.iq("set", "<bind xmlns='%s'><resource/></bind>" % BIND)
-    check(re.search("/.+", answer[0][0].text), "no resource")
-
-
-@case("RFC 6122, 2.4", "a resource is prepared by resourceprep: case counts, "
-      "compatibility characters don't", ours=True)
-def resources_are_prepared(s):
-    for asked, got in (("Phone", "Phone"), ("\u2168", "IX"),
-                       ("a\u00adb", "ab"), ("b\u00fc ro", "b\u00fc ro")):
-        ann = s.client("ann", asked)
-        check(ann.jid.split("/", 1)[1] == got, ann.jid)
-
-
-@case("7.7.2.1", "<bad-request/>: the resource isn't one")
-def refuses_bad_resources(s):
-    ann = s.authenticated("ann")
-    for n, inside in enumerate((
-            "<resource>%s</resource>" % ("x" * 1024),
-            "<resource>%s</resource>" % ("\u00e4" * 512),
-            "<resource>a\u0085b</resource>")):
-        ann.send("<iq type='set' id='%d'><bind xmlns='%s'>%s</bind></iq>" % (
-            n, BIND, inside))
-        ann.expect_error("bad-request", id=str(n))
-    ann.bind("x" * 1023)
-
-
-@case("7.7.2.2", "a resource that is in use: the new one is bound, and the "
-      "older stream ends with <conflict/>")
-def the_newer_wins(s):
-    old = s.client("ann", "phone")
-    new = s.client("ann", "phone")
-    check(new.jid == old.jid, new.jid)
-    old.expect_stream_error("conflict")
-    new.sync()
+# ---- 7: resource binding: the limits (the rest: rfc6120_bind.py) -----------
 
 
 @case("7.7.2", "<resource-constraint/>: the account has reached a limit on the "
@@ -344,23 +295,3 @@ def allows_some_bad_binds(s):
              "</resource></bind></iq>" % (BIND, "x" * 1024))
     ann.expect_error("bad-request", id="z")
     ann.expect_stream_error("policy-violation")
-
-
-@case("7.1", "a client MUST bind a resource; until then the server MUST NOT "
-      "process stanzas: <not-authorized/>")
-def nothing_before_the_bind(s):
-    for stanza in ("<message to='bob@%s'/>" % s.domain, "<presence/>",
-                   "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>",
-                   "<iq type='get' id='1'><bind xmlns='%s'/></iq>" % BIND):
-        ann = s.authenticated("ann")
-        ann.send(stanza)
-        ann.expect_stream_error("not-authorized")
-
-
-@case("7.1", "a client is bound once a stream")
-def is_bound_once(s):
-    ann = s.client("ann", "one")
-    answer = ann.iq("set", "<bind xmlns='%s'><resource>two</resource></bind>"
-                    % BIND)
-    check(answer.get("type") == "error", "bound twice")
-    ann.sync()

@@ -31,9 +31,10 @@ struct world {
 	struct listener *l;
 	struct ssl_ctx_st *server, *peer, *client;
 	struct listen_address address[2]; /* client and component port */
-	bool serving;
-	char what[16]; /* the last: "client", "peer", "plain", "component" */
-	char why[256]; /* how the test's own end was closed */
+	bool serving, full;
+	size_t entered; /* connections that have said nothing */
+	char what[16];  /* the last: "client", "peer", "plain", "component" */
+	char why[256];  /* how the test's own end was closed */
 	bool ready;
 };
 
@@ -104,8 +105,41 @@ is_serving(void *arg)
 	return ((struct world *)arg)->serving;
 }
 
-static const struct listen_ops listen_ops = { on_accepted, on_client, on_peer,
-	is_serving };
+static bool
+on_enter(void *arg, const char *from)
+{
+	struct world *w = arg;
+
+	(void)from;
+	if (w->full)
+		return false;
+	w->entered++;
+	return true;
+}
+
+static void
+on_leave(void *arg, const char *from)
+{
+	(void)from;
+	((struct world *)arg)->entered--;
+}
+
+static unsigned
+patience(void *arg)
+{
+	(void)arg;
+	return 30;
+}
+
+static const struct listen_ops listen_ops = {
+	.accepted = on_accepted,
+	.client = on_client,
+	.peer = on_peer,
+	.enter = on_enter,
+	.leave = on_leave,
+	.patience = patience,
+	.serving = is_serving,
+};
 
 /* A free port: bound, read, closed. */
 static struct sockaddr_storage
@@ -287,6 +321,34 @@ direct_tls_without_alpn_is_a_client(void **state)
 	assert_string_equal(w->what, "client");
 }
 
+/* RFC 7301, 3.2: no_application_protocol. */
+static void
+another_alpn_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	start_tls(w, "h2");
+	TURN_UNTIL(w, w->why[0] != '\0');
+	assert_string_equal(w->what, "lost");
+	if (strstr(w->why, "no application protocol") == NULL)
+		fail_msg("%s %s", w->what, w->why);
+}
+
+static void
+counts_who_has_said_nothing(void **state)
+{
+	struct world *w = *state;
+
+	dial(w, 0);
+	TURN_UNTIL(w, w->entered == 1);
+	say(w, "<?xml version='1.0'?>");
+	assert_int_equal(w->entered, 1);
+	w->full = true;
+	dial(w, 0);
+	TURN_UNTIL(w, w->why[0] != '\0');
+	assert_int_equal(w->entered, 1);
+}
+
 static void
 the_cluster_s_alpn_is_a_peer(void **state)
 {
@@ -373,6 +435,8 @@ main(void)
 		TEST(the_component_port_waits_for_nothing),
 		TEST(direct_tls_is_a_client),
 		TEST(direct_tls_without_alpn_is_a_client),
+		TEST(another_alpn_is_refused),
+		TEST(counts_who_has_said_nothing),
 		TEST(the_cluster_s_alpn_is_a_peer),
 		TEST(without_service_a_peer_is_answered),
 		TEST(without_service_a_client_s_tls_is_reset),

@@ -355,9 +355,15 @@ void
 edge_set_limits(struct edge *e, const struct edge_limits *limits)
 {
 	struct session_list *lists[] = { &e->logins, &e->sessions };
+	uint64_t until;
 	struct session *s;
 
 	e->cfg.limits = *limits;
+	/* end_overdue() wants them in order. */
+	until = edge_now(e) + edge_limit(e, LIMIT_LOGIN_TIME) * 1000;
+	TAILQ_FOREACH(s, &e->logins, next)
+		if (s->until > until)
+			s->until = until;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		TAILQ_FOREACH(s, lists[i], next)
 			session_limit(s);
