@@ -26,18 +26,25 @@ seed_delivery(void)
 	return id;
 }
 
-static bool
-seed_up(size_t what, struct buf *b)
+static void
+seed_session(struct buf *b)
 {
-	struct delivery_id id = seed_delivery();
-	struct up_announce announce = { origin, 3, 1 };
-	struct up_session session = { .sid = sid,
+	const struct up_session session = { .sid = sid,
 		.kind = SESSION_CLIENT,
 		.bound = true,
 		.full = text_of("alice@example.com/phone"),
 		.presence = text_of("<presence/>"),
 		.roster = 12,
 		.account = 5 };
+
+	up_session_encode(b, 4, &session);
+}
+
+static bool
+seed_up(size_t what, struct buf *b)
+{
+	struct delivery_id id = seed_delivery();
+	struct up_announce announce = { origin, 3, 1 };
 	struct up_report report = { id, sid, DELIVER_MESSAGE, 7, true };
 	struct up_frame frame = { .num = 9,
 		.low = 3,
@@ -59,7 +66,7 @@ seed_up(size_t what, struct buf *b)
 		up_announce_encode(b, 4, &announce);
 		break;
 	case UP_SESSION:
-		up_session_encode(b, 4, &session);
+		seed_session(b);
 		break;
 	case UP_REPORT:
 		up_report_encode(b, 4, &report);

@@ -357,7 +357,8 @@ take_account(struct run *r, const struct step *s)
 		store_cmd_account_add(&b, users[MORTAL], &keys);
 	if (!world_propose(r->w, &b))
 		return false;
-	r->deleted |= s->a;
+	if (s->a != 0)
+		r->deleted = true;
 	return true;
 }
 

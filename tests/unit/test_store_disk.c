@@ -121,21 +121,20 @@ foreign_newer_and_damaged_files_are_refused(void **state)
 static void
 run_some(struct store_fixture *f)
 {
+	char alice[] = "alice";
 	static const char *const contacts[] = { "bob@example.org",
 		"bob@gw.example.org" };
 	struct scram_keys keys = store_sample_keys(1);
-	struct store_op op = { .op = EFFECT_ROSTER };
+	struct store_op op = { .op = EFFECT_ROSTER, .user = alice };
 	struct store_effect effect = {
 		.origin = { 1, 0, 1 }, .low = 1, .ops = &op, .count = 1
 	};
-	char alice[] = "alice";
 	struct buf b = { 0 };
 
 	store_cmd_setting(&b, "domain", "example.org");
 	store_fixture_run(f, &b);
 	store_cmd_account_add(&b, alice, &keys);
 	store_fixture_run(f, &b);
-	op.user = alice;
 	for (size_t i = 0; i < 2; i++) {
 		op.item = (struct store_roster_item){ .visible = 1 };
 		op.item.contact = xstrdup(contacts[i]);
