@@ -209,6 +209,8 @@ class Ejabberd(Other):
                     both.write(pem.read())
         with open(self.dir + "/ejabberd.yml", "w") as file:
             json.dump(config, file)  # which is YAML, too
+        with open(self.dir + "/inetrc", "w"):
+            pass
         for folder in ("spool", "logs"):
             os.mkdir("%s/%s" % (self.dir, folder))
         self.node = "scenario%d@localhost" % self.port

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""c2s.py BUILD: client streams against a real xmppd. Each test names the
-sentence of RFC 6120 that it holds the server to (or another, where it says
-so)."""
+"""c2s.py BUILD: clients of a real xmppd, in what the scenarios by document
+(tests/scenario/run) don't play: accounts and servers that come and go, load, and
+clients that nobody here wrote."""
 
 import os
 import re
@@ -11,228 +11,19 @@ import ssl
 import struct
 import subprocess
 import sys
-import time
-import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "lib"))
 
 from xmppd_node import (  # noqa: E402
-    ADDRESS, BIND, DOMAIN, SASL, SLOW, STANZA_ERRORS, TLS, Failure, Loop,
-    Scram, Stream, Xmppd, b64, check, client, header, online, run_tests,
-    tls_context, wait_for)
+    ADDRESS, DOMAIN, SASL, SLOW, TLS, Failure, Loop, Scram, Stream, Xmppd,
+    b64, check, client, header, online, run_tests, wait_for)
 
 TLS12 = ssl.TLSVersion.TLSv1_2
 
 
 def fixture(build):
     return Xmppd(build, users=("ann", "bob", "eve"))
-
-
-# ---- streams (section 4) --------------------------------------------------
-
-
-def test_response_header(server):
-    """4.7: 'from', 'id', 'version' and 'xml:lang' of the response; its 'to' is
-    the initial 'from'; 4.2: header first, then features."""
-    stream = Stream(server)
-    stream.send(header(more="version='1.0' from='ann@%s'" % DOMAIN))
-    response = stream.expect("<stream:features>")
-    for part in ("<?xml version='1.0'?>", " from='%s'" % DOMAIN, " id='",
-                 " version='1.0'", " xml:lang='en'", " to='ann@%s'" % DOMAIN):
-        check(part in response, "%s is missing: %s" % (part, response))
-    stream.close()
-
-
-def test_host_unknown(server):
-    """4.9.3.6: "the value of the 'to' attribute ... does not correspond to an
-    FQDN that is serviced by the receiving entity"."""
-    stream = Stream(server)
-    stream.send(header(to="example.net"))
-    stream.expect("<stream:stream")
-    stream.expect_error("host-unknown")
-
-
-def test_unsupported_version(server):
-    """4.9.3.25: "the 'version' attribute ... specifies a version of XMPP that
-    is not supported"; 4.7.5: absent is 0.9."""
-    for version in ("", "version='0.9'"):
-        stream = Stream(server)
-        stream.send(header(more=version))
-        stream.expect_error("unsupported-version")
-    stream = Stream(server)
-    stream.open(more="version='1.9'")
-    stream.close()
-
-
-def test_invalid_namespace(server):
-    """4.9.3.10."""
-    stream = Stream(server)
-    stream.send(header(content="jabber:server"))
-    stream.expect_error("invalid-namespace")
-
-
-def test_bad_xml(server):
-    """4.9.3.13, 4.9.3.18 and 11.1: not well-formed; comments, DTDs, entities
-    and processing instructions are forbidden."""
-    for bytes_, condition in (
-            ("<message></iq>", "not-well-formed"),
-            ("<message id=x/>", "not-well-formed"),
-            ("<!-- hello -->", "restricted-xml"),
-            ("<?php echo 1?>", "restricted-xml"),
-            ("<message>&foo;</message>", "restricted-xml"),
-            ("<x:message/>", "not-well-formed")):
-        stream = client(server, "ann")
-        stream.send(bytes_)
-        stream.expect_error(condition)
-    for bytes_, condition in (
-            ("<!DOCTYPE lolz [<!ENTITY a 'b'>]>" + header(), "restricted-xml"),
-            ("GET / HTTP/1.0\r\n\r\n", "not-well-formed")):
-        stream = Stream(server)
-        stream.send(bytes_)
-        stream.expect_error(condition)
-
-
-def test_invalid_utf8(server):
-    """11.6: "MUST support the UTF-8 transformation", and nothing else."""
-    stream = client(server, "ann")
-    stream.send(b"<message><body>\xff\xfe</body></message>")
-    stream.expect("<stream:error>")
-    stream.expect("</stream:stream>")
-    stream.expect_end()
-
-
-def test_too_big(server):
-    """13.12 and 4.9.3.14: stanzas have a limit, and before the login a small
-    one."""
-    stream = Stream(server)
-    stream.secure()
-    stream.send("<auth xmlns='%s' mechanism='PLAIN'>%s</auth>" % (
-        SASL, "A" * 12000))
-    stream.expect_error("policy-violation")
-    ann = client(server, "ann")
-    ann.send("<message to='ann@%s'><body>%s</body></message>" % (
-        DOMAIN, "x" * 300000))
-    ann.expect_error("policy-violation")
-
-
-def test_too_deep(server):
-    ann = client(server, "ann")
-    ann.send("<message>" + "<x>" * 1000)
-    ann.expect_error("policy-violation")
-
-
-def test_closes_when_asked(server):
-    """4.4: "The entity that receives the closing stream tag ... sends a closing
-    stream tag"; what was asked before is answered first."""
-    for stream in (Stream(server), Stream(server)):
-        stream.open()
-        stream.send("</stream:stream>")
-        stream.expect("</stream:stream>")
-        stream.expect_end()
-    ann = client(server, "ann")
-    ann.send("<iq type='get' id='p' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>"
-             "</stream:stream>" % DOMAIN)
-    answers = ann.expect("</stream:stream>")
-    check("id='p'" in answers and "type='result'" in answers,
-          "no pong before the end: %r" % answers)
-    ann.expect_end()
-
-
-def test_keepalives(server):
-    """4.6.1: white space between stanzas is for nobody."""
-    ann = client(server, "ann")
-    for _ in range(3):
-        ann.send(" \n ")
-        time.sleep(0.1)
-    ann.expect_nothing()
-    ann.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
-    ann.expect("id='p'")
-    ann.close()
-
-
-def test_byte_by_byte(server):
-    """TCP knows no messages."""
-    stream = Stream(server)
-    for byte in header():
-        stream.send(byte)
-    stream.expect("</stream:features>")
-    stream.close()
-
-
-# ---- STARTTLS (section 5) and direct TLS (XEP-0368) -----------------------
-
-
-def test_starttls_is_all_there_is(server):
-    """5.3.1: mandatory-to-negotiate TLS is offered alone."""
-    features = Stream(server).open()
-    check("<starttls xmlns='%s'><required/></starttls>" % TLS in features and
-          "mechanism" not in features, features)
-
-
-def test_nothing_survives_starttls(server):
-    """5.4.3.3: "the initiating entity ... MUST send a new initial stream
-    header"; what somebody slipped in before doesn't count."""
-    stream = Stream(server)
-    stream.open()
-    stream.send("<starttls xmlns='%s'/>" % TLS + header() +
-                "<auth xmlns='%s' mechanism='PLAIN'>%s</auth>" % (
-                    SASL, b64("\0ann\0secret-ann")))
-    stream.expect("<proceed xmlns='%s'/>" % TLS)
-    stream.start_tls()
-    stream.expect_nothing()
-    check("PLAIN" in stream.open(), "no mechanisms")
-    stream.close()
-
-
-def test_starttls_twice(server):
-    """5.4.2.2: "the receiving entity MUST return a <failure/> element ... and
-    close the XML stream"."""
-    stream = Stream(server)
-    stream.secure()
-    stream.send("<starttls xmlns='%s'/>" % TLS)
-    stream.expect("<failure xmlns='%s'/></stream:stream>" % TLS)
-    stream.expect_end()
-
-
-def test_direct_tls(server):
-    """XEP-0368: TLS from the first byte, with and without its ALPN."""
-    for alpn in ("xmpp-client", None):
-        for version in (None, TLS12):
-            stream = Stream(server, tls=True, alpn=alpn, version=version)
-            if alpn is not None:
-                check(stream.sock.selected_alpn_protocol() == alpn, "no ALPN")
-            features = stream.open()
-            check("<mechanism>PLAIN</mechanism>" in features, features)
-            check("starttls" not in features, features)
-            stream.login("ann")
-            stream.bind()
-            stream.close()
-
-
-def test_old_tls(server):
-    """RFC 7590, RFC 8996: TLS 1.1 is gone."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        context = tls_context(ssl.TLSVersion.TLSv1_1)
-        context.minimum_version = ssl.TLSVersion.TLSv1
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    try:
-        with socket.create_connection((ADDRESS, server.port)) as sock:
-            context.wrap_socket(sock)
-    except (ssl.SSLError, OSError):
-        return
-    raise Failure("TLS 1.1 was accepted")
-
-
-def test_no_handshake(server):
-    """A peer that promises TLS and sends something else is done with."""
-    stream = Stream(server)
-    stream.open()
-    stream.send("<starttls xmlns='%s'/>" % TLS)
-    stream.expect("<proceed xmlns='%s'/>" % TLS)
-    stream.send(header())
-    stream.expect_end()
 
 
 # ---- SASL (section 6) -----------------------------------------------------
@@ -430,48 +221,6 @@ def test_unicode_names(server):
 # ---- resources (section 7) ------------------------------------------------
 
 
-def test_bind(server):
-    """7.6, 7.7: a resource of the client's choice, or of the server's."""
-    ann = client(server, "ann", "phone")
-    check(ann.jid == "ann@%s/phone" % DOMAIN, ann.jid)
-    other = client(server, "ann")
-    check(re.match("ann@%s/.{8,}" % DOMAIN, other.jid), other.jid)
-    ann.close()
-    other.close()
-
-
-def test_bind_before_all_else(server):
-    """7.1: "the server MUST NOT process the stanza and MUST close the stream
-    with a <not-authorized/> stream error"."""
-    stream = Stream(server)
-    stream.secure()
-    stream.login("ann")
-    stream.send("<message to='bob@%s'/>" % DOMAIN)
-    stream.expect_error("not-authorized")
-
-
-def test_resource_conflict(server):
-    """7.7.2.2: the newer session gets it, the older is told."""
-    first = client(server, "ann", "phone")
-    second = client(server, "ann", "phone")
-    check(second.jid == first.jid, second.jid)
-    first.expect_error("conflict")
-    second.close()
-
-
-def test_bad_resource(server):
-    """7.7.2.1: bad-request."""
-    stream = Stream(server)
-    stream.secure()
-    stream.login("ann")
-    stream.send("<iq type='set' id='b'><bind xmlns='%s'><resource>%s"
-                "</resource></bind></iq>" % (BIND, "x" * 1100))
-    stream.expect("<bad-request xmlns='%s'/>" % STANZA_ERRORS)
-    stream.expect("</iq>")
-    stream.bind("fine")
-    stream.close()
-
-
 def test_session_of_rfc_3921(server):
     """RFC 3921, 3: it has to be there for clients that still ask."""
     ann = client(server, "ann")
@@ -479,97 +228,6 @@ def test_session_of_rfc_3921(server):
              "xmpp-session'/></iq>")
     ann.expect(re.compile("<iq type='result' id='s'[^>]*/>"))
     ann.close()
-
-
-# ---- stanzas (section 8) --------------------------------------------------
-
-
-def test_message(server):
-    """8.1.2.1: "the server MUST add a 'from'", the full JID; 10.5.4: to the
-    session that is meant."""
-    ann, bob = online(server, "ann", "a"), online(server, "bob", "b")
-    ann.send("<message to='bob@%s/b' type='chat' id='1'><body>hi</body>"
-             "</message>" % DOMAIN)
-    bob.expect("<message from='%s' to='%s' type='chat' id='1'><body>hi</body>"
-               "</message>" % (ann.jid, bob.jid))
-    bob.send("<message to='ann@%s' from='bob@%s'/>" % (DOMAIN, DOMAIN))
-    ann.expect("<message from='%s' to='ann@%s'" % (bob.jid, DOMAIN))
-    ann.close()
-    bob.close()
-
-
-def test_wrong_from(server):
-    """8.1.2.1: "the server MUST return an <invalid-from/> stream error"."""
-    for name in ("bob@" + DOMAIN, "ann@%s/other" % DOMAIN, DOMAIN):
-        ann = client(server, "ann", "x")
-        ann.send("<message to='bob@%s' from='%s'/>" % (DOMAIN, name))
-        ann.expect_error("invalid-from")
-
-
-def test_unknown_stanzas(server):
-    """4.9.3.24: a first-level child that is not supported."""
-    for element in ("<query/>", "<x xmlns='urn:xmpp:x'/>"):
-        ann = client(server, "ann")
-        ann.send(element)
-        ann.expect_error("unsupported-stanza-type")
-
-
-def test_malformed_stanzas(server):
-    """8.3.3.8 and 8.2.3: answered, and the stream goes on."""
-    ann = client(server, "ann")
-    for stanza, condition in (
-            ("<iq type='get' id='1' to='@'><x xmlns='u'/></iq>",
-             "jid-malformed"),
-            ("<iq type='x' id='1'><x xmlns='u'/></iq>", "bad-request"),
-            ("<iq type='get' id='1'/>", "bad-request"),
-            ("<iq type='get'><x xmlns='u'/></iq>", "bad-request"),
-            ("<presence type='here' id='1'/>", "bad-request")):
-        ann.send(stanza)
-        ann.expect("type='error'")
-        ann.expect("<%s xmlns='%s'/>" % (condition, STANZA_ERRORS))
-    ann.close()
-
-
-def test_order(server):
-    """10.1: "in-order processing", however fast they come."""
-    ann, bob = online(server, "ann"), online(server, "bob")
-    ann.send("".join("<message to='%s' id='%d'><body>%s</body></message>" % (
-        bob.jid, n, "x" * 100) for n in range(5000)))
-    for n in range(5000):
-        bob.expect("id='%d'>" % n, 10)
-    ann.close()
-    bob.close()
-
-
-def test_language(server):
-    """8.1.5: "if an outbound stanza ... doesn't possess an 'xml:lang', the
-    server ... includes the stream's"."""
-    bob = online(server, "bob")
-    stream = Stream(server)
-    stream.secure()
-    stream.plain("ann", "secret-ann")
-    stream.expect("</success>")
-    stream.open(more="version='1.0' xml:lang='de'")
-    stream.bind()
-    stream.send("<message to='%s' id='l'/>" % bob.jid)
-    bob.expect(re.compile("<message [^>]*id='l'[^>]*xml:lang='de'"))
-    stream.close()
-    bob.close()
-
-
-def test_namespaces_travel(server):
-    """4.8: prefixes and default namespaces mean the same on the other side."""
-    ann, bob = online(server, "ann"), online(server, "bob")
-    ann.send("<message to='%s'><p:x xmlns:p='urn:p' p:a='1'><p:y/>"
-             "<body xmlns='jabber:client'/></p:x></message>" % bob.jid)
-    got = bob.expect("</message>")
-    import xml.etree.ElementTree as tree
-    stanza = tree.fromstring("<m xmlns='jabber:client'>" +
-                             got[got.index(">") + 1:] + "</m>")
-    check([e.tag for e in stanza.iter()][1:] == [
-        "{urn:p}x", "{urn:p}y", "{jabber:client}body"], got)
-    ann.close()
-    bob.close()
 
 
 # ---- manners under load ---------------------------------------------------

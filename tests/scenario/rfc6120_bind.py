@@ -98,6 +98,22 @@ def several(s):
         peer.expect("<message id='1'/>")
 
 
+@case("7.6.2.1", "resource-constraint: the account has reached a limit on the "
+      "number of simultaneous connected resources", ours=True)
+def too_many(s):
+    name = s.user()
+    s.server.call("Limits.Set", limit="sessions", value="3")
+    peers = [s.client(name) for _ in range(3)]
+    peer = s.authenticated(name)
+    bind(peer, "")
+    peer.expect_error("resource-constraint", "wait", id="b")
+    peers.pop().shut()
+    peer.bind()
+    for other in peers:
+        other.expect_nothing()
+    s.server.call("Limits.Set", limit="sessions", value="default")
+
+
 @case("7.7", "nothing else is processed between the request and its answer, "
       "and what follows is", ours=True)
 def typed_ahead(s):

@@ -150,6 +150,17 @@ def many_small_stanzas(s):
         bob.expect(f"<message id='{number}'/>", 20)
 
 
+@case("4.9.3.4", "connection-timeout: a login that comes to nothing")
+def login_time(s):
+    s.server.call("Limits.Set", limit="login-time", value="5")
+    peers = [s.raw("opened"), s.stream("secured"),
+             s.authenticated("ann", "unbound")]
+    peers[0].open()
+    for peer in peers:
+        peer.expect_stream_error("connection-timeout", seconds=7)
+    s.server.call("Limits.Set", limit="login-time", value="default")
+
+
 @case("4.9.3.14", "the error says what was wrong")
 def says_what_was_wrong(s):
     ann = s.client("ann")
