@@ -21,6 +21,7 @@
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "common/xmlelement.h"
+#include "common/xmlparser.h"
 
 /* After so many bytes a resting parser is made anew: its dictionary keeps each
  * name that it has ever seen. */
@@ -37,13 +38,13 @@ struct xmlstream {
 	const struct xmlstream_ops *ops;
 	void *arg;
 	struct xml_limits limits;
-	xmlParserCtxtPtr ctxt; /* NULL: at rest, or before the first byte */
-	uint64_t fed;          /* bytes given to this parser */
-	uint64_t boundary;     /* of them, up to the last finished element */
-	unsigned depth;        /* 1: inside the stream */
-	bool opened;           /* the header was reported */
-	bool replaying;        /* a header of ours is being parsed */
-	bool stopped;          /* drop the rest of what is being fed */
+	struct xml_parsers *shared; /* NULL: its own parser only */
+	struct xml_parser *parser; /* NULL: at rest, or before the first byte */
+	uint64_t boundary; /* of its bytes, up to the last finished element */
+	unsigned depth;    /* 1: inside the stream */
+	bool opened;       /* the header was reported */
+	bool replaying;    /* a header of ours is being parsed */
+	bool stopped;      /* drop the rest of what is being fed */
 	bool failed;
 	bool in_feed, free_later;
 	bool restart, restart_drop;
@@ -53,8 +54,6 @@ struct xmlstream {
 
 	char *content_ns; /* declared by the header; NULL: none */
 	char *reopen;     /* header for a new parser; NULL: OPEN_CLIENT */
-
-	struct xml_element element; /* that is being read */
 };
 
 /* ---- errors ------------------------------------------------------------ */
@@ -63,8 +62,8 @@ static void
 parser_stop(struct xmlstream *x)
 {
 	x->stopped = true;
-	if (x->ctxt != NULL)
-		xmlStopParser(x->ctxt);
+	if (x->parser != NULL)
+		xmlStopParser(x->parser->ctxt);
 }
 
 static void
@@ -77,21 +76,10 @@ fail(struct xmlstream *x, enum stream_error error, const char *text)
 	x->ops->error(x->arg, error, text);
 }
 
-/* Bytes of the current parser's input that it has consumed. */
-static uint64_t
-consumed(const struct xmlstream *x)
-{
-	const xmlParserInput *in = x->ctxt->input;
-
-	return in == NULL
-	    ? x->fed
-	    : (uint64_t)in->consumed + (uint64_t)(in->cur - in->base);
-}
-
 static bool
 over_limit(struct xmlstream *x)
 {
-	if (consumed(x) - x->boundary <= x->limits.element)
+	if (xml_parser_consumed(x->parser) - x->boundary <= x->limits.element)
 		return false;
 	fail(x, STREAM_POLICY_VIOLATION, "stanza too big");
 	return true;
@@ -160,25 +148,13 @@ header_start(struct xmlstream *x, const struct xml_tag *t)
 	struct xml_open open;
 
 	reopen_remember(x, t);
-	xml_element_header(&x->element, t, &open);
+	xml_element_header(&x->parser->element, t, &open);
 	x->opened = true;
-	x->boundary = consumed(x);
+	x->boundary = xml_parser_consumed(x->parser);
 	x->ops->open(x->arg, &open);
 }
 
 /* ---- SAX --------------------------------------------------------------- */
-
-/* Declared, by a mark of its order of bytes, or by the look of its bytes. */
-static bool
-encoding_is_utf8(const struct xmlstream *x)
-{
-	const xmlParserInput *in = x->ctxt->input;
-
-	if (in->buf != NULL && in->buf->encoder != NULL)
-		return false;
-	return x->ctxt->encoding == NULL ||
-	    xmlStrcasecmp(x->ctxt->encoding, (const xmlChar *)"UTF-8") == 0;
-}
 
 static void
 /* NOLINTNEXTLINE(readability-function-size): libxml2 gives the parameters */
@@ -197,7 +173,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 	if (x->depth == 1) {
 		if (x->replaying)
 			return;
-		if (!encoding_is_utf8(x)) {
+		if (!xml_parser_is_utf8(x->parser)) {
 			fail(x, STREAM_UNSUPPORTED_ENCODING, "UTF-8 only");
 			return;
 		}
@@ -217,7 +193,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 	}
 	if (over_limit(x))
 		return;
-	xml_element_start(&x->element, x->depth, &t);
+	xml_element_start(&x->parser->element, x->depth, &t);
 }
 
 static void
@@ -234,20 +210,11 @@ on_end(
 		parser_stop(x);
 		x->ops->close(x->arg);
 	} else if (x->depth == 1) {
-		x->boundary = consumed(x);
-		x->ops->stanza(x->arg, xml_element_stanza(&x->element));
+		x->boundary = xml_parser_consumed(x->parser);
+		x->ops->stanza(x->arg, xml_element_stanza(&x->parser->element));
 	} else {
-		xml_element_end(&x->element, name);
+		xml_element_end(&x->parser->element, name);
 	}
-}
-
-static bool
-is_space(const xmlChar *text, int len)
-{
-	for (int i = 0; i < len; i++)
-		if (strchr(" \t\r\n", text[i]) == NULL || text[i] == '\0')
-			return false;
-	return true;
 }
 
 static void
@@ -260,9 +227,10 @@ on_text(void *arg, const xmlChar *text, int len)
 	if (x->depth >= 2) {
 		if (over_limit(x))
 			return;
-		xml_element_text(&x->element, text, (size_t)len);
-	} else if (is_space(text, len)) {
-		x->boundary = consumed(x); /* a keepalive: RFC 6120, 4.6.1 */
+		xml_element_text(&x->parser->element, text, (size_t)len);
+	} else if (xml_is_space(text, len)) {
+		x->boundary = xml_parser_consumed(
+		    x->parser); /* a keepalive: RFC 6120, 4.6.1 */
 		if (x->ops->space != NULL)
 			x->ops->space(x->arg);
 	} else {
@@ -311,27 +279,6 @@ on_get_entity(void *arg, const xmlChar *name)
 	return entity;
 }
 
-static bool
-is_bad_utf8(const xmlChar *at, const xmlChar *end)
-{
-	if (at >= end || *at < 0x80)
-		return false;
-	for (size_t len = 2; len <= 4; len++)
-		if ((size_t)(end - at) >= len &&
-		    str_is_utf8((const char *)at, len))
-			return false;
-	return true;
-}
-
-/* Whether the parser stands before bytes that are no UTF-8. */
-static bool
-at_bad_utf8(const struct xmlstream *x)
-{
-	const xmlParserInput *in = x->ctxt->input;
-
-	return in != NULL && in->cur != NULL && is_bad_utf8(in->cur, in->end);
-}
-
 static void
 on_error(void *arg, xmlErrorPtr error)
 {
@@ -352,7 +299,8 @@ on_error(void *arg, xmlErrorPtr error)
 	default:
 		/* RFC 6120, 4.9.3.22: improperly encoded, too. */
 		fail(x,
-		    at_bad_utf8(x) || !encoding_is_utf8(x)
+		    xml_parser_at_bad_utf8(x->parser) ||
+			    !xml_parser_is_utf8(x->parser)
 			? STREAM_UNSUPPORTED_ENCODING
 			: STREAM_NOT_WELL_FORMED,
 		    NULL);
@@ -379,17 +327,49 @@ static const xmlSAXHandler stream_sax = {
 static void
 parser_drop(struct xmlstream *x)
 {
-	if (x->ctxt == NULL)
-		return;
-	xmlFreeParserCtxt(x->ctxt);
-	x->ctxt = NULL;
+	xml_parser_free(x->parser);
+	x->parser = NULL;
 }
 
-/* What follows may be gone at any time without harm: it holds nothing. */
-static void
-scratch_clear(struct xmlstream *x)
+/* Whether all that the parser was given is read, and nothing unfinished. */
+static bool
+at_end(const struct xmlstream *x)
 {
-	xml_element_clear(&x->element);
+	const xmlParserInput *in = x->parser->ctxt->input;
+
+	return x->depth == 1 && !x->stopped && !x->failed && in != NULL &&
+	    in->cur == in->end;
+}
+
+/* A parser knows no more of a stream with the usual header than that it is
+ * inside: the next such stream can go on with it. */
+static void
+parser_leave(struct xmlstream *x)
+{
+	if (x->shared == NULL || x->reopen != NULL || !x->opened ||
+	    x->parser == NULL || !at_end(x))
+		return;
+	if (x->parser->fed > PARSER_BYTES_MAX)
+		xml_parser_free(x->parser);
+	else
+		xml_parsers_leave(x->shared, x->parser);
+	x->parser = NULL;
+}
+
+static bool
+parser_take(struct xmlstream *x)
+{
+	if (x->shared == NULL || x->reopen != NULL || !x->opened)
+		return false;
+	x->parser = xml_parsers_take(x->shared);
+	if (x->parser == NULL)
+		return false;
+	x->parser->ctxt->userData = x;
+	x->parser->element.content_ns = x->content_ns;
+	x->boundary = x->parser->fed;
+	x->depth = 1;
+	x->stopped = false;
+	return true;
 }
 
 static bool
@@ -397,24 +377,30 @@ parser_make(struct xmlstream *x)
 {
 	xmlSAXHandler sax = stream_sax;
 	const char *open = x->reopen != NULL ? x->reopen : OPEN_CLIENT;
+	struct xml_parser *p;
 
-	x->ctxt = xmlCreatePushParserCtxt(&sax, x, NULL, 0, NULL);
-	if (x->ctxt == NULL)
+	p = x->parser = xcalloc(1, sizeof(*p));
+	p->element.content_ns = x->content_ns;
+	p->ctxt = xmlCreatePushParserCtxt(&sax, x, NULL, 0, NULL);
+	if (p->ctxt == NULL) {
+		free(p);
+		x->parser = NULL;
 		return false;
+	}
 	/* Or "&amp;" in an attribute is given as "&#38;". No other entity can
 	 * be there: declarations are refused. */
-	xmlCtxtUseOptions(x->ctxt, XML_PARSE_NONET | XML_PARSE_NOENT);
+	xmlCtxtUseOptions(p->ctxt, XML_PARSE_NONET | XML_PARSE_NOENT);
 	/* RFC 6120, 11.6: UTF-8, so nothing is guessed from the first bytes. */
-	xmlSwitchEncoding(x->ctxt, XML_CHAR_ENCODING_UTF8);
-	x->fed = x->boundary = 0;
+	xmlSwitchEncoding(p->ctxt, XML_CHAR_ENCODING_UTF8);
+	x->boundary = 0;
 	x->depth = 0;
 	x->stopped = false;
 	if (!x->opened)
 		return true;
 	x->replaying = true;
-	x->fed = strlen(open);
-	xmlParseChunk(x->ctxt, open, (int)x->fed, 0);
-	x->boundary = x->fed;
+	p->fed = strlen(open);
+	xmlParseChunk(p->ctxt, open, (int)p->fed, 0);
+	x->boundary = p->fed;
 	x->replaying = false;
 	return x->depth == 1;
 }
@@ -432,6 +418,12 @@ xmlstream_new(
 }
 
 void
+xmlstream_share(struct xmlstream *x, struct xml_parsers *parsers)
+{
+	x->shared = parsers;
+}
+
+void
 xmlstream_free(struct xmlstream *x)
 {
 	if (x == NULL)
@@ -442,7 +434,6 @@ xmlstream_free(struct xmlstream *x)
 		return;
 	}
 	parser_drop(x);
-	scratch_clear(x);
 	free(x->content_ns);
 	free(x->reopen);
 	free(x);
@@ -452,19 +443,24 @@ xmlstream_free(struct xmlstream *x)
 static bool
 at_boundary(const struct xmlstream *x)
 {
-	const xmlParserInput *in = x->ctxt->input;
+	const xmlParserInput *in = x->parser->ctxt->input;
 
 	return x->depth == 1 && !x->stopped && in != NULL &&
-	    is_space(in->cur, (int)(in->end - in->cur));
+	    xml_is_space(in->cur, (int)(in->end - in->cur));
 }
 
 void
 xmlstream_rest(struct xmlstream *x)
 {
-	if (x->in_feed || x->ctxt == NULL || !at_boundary(x))
+	if (x->in_feed || x->parser == NULL || !at_boundary(x))
 		return;
 	parser_drop(x);
-	scratch_clear(x);
+}
+
+bool
+xmlstream_is_resting(const struct xmlstream *x)
+{
+	return x->parser == NULL;
 }
 
 static void
@@ -475,77 +471,14 @@ reset(struct xmlstream *x)
 	x->depth = 0;
 	free(x->content_ns);
 	free(x->reopen);
-	x->element.content_ns = x->content_ns = x->reopen = NULL;
-}
-
-/* ---- what is pending ---------------------------------------------------- */
-
-/* A reference has nothing of this before its end. */
-static bool
-reference_is_broken(const xmlChar *at, const xmlChar *end)
-{
-	for (at++; at < end && *at != ';'; at++)
-		if (*at == '\0' || strchr(" \t\r\n<&'\"", *at) != NULL)
-			return true;
-	return false;
-}
-
-static enum stream_error
-text_fault(const xmlChar *at, const xmlChar *end)
-{
-	for (; at < end; at++)
-		if (*at == '&' && reference_is_broken(at, end))
-			return STREAM_NOT_WELL_FORMED;
-	return STREAM_ERROR_NONE;
-}
-
-/* Of what begins with "<" and has no end yet. */
-static enum stream_error
-markup_fault(const struct xmlstream *x, const xmlChar *at, size_t len)
-{
-	if (len < 2)
-		return STREAM_ERROR_NONE;
-	if (at[1] == '?')
-		return x->depth == 0 ? STREAM_ERROR_NONE
-				     : STREAM_RESTRICTED_XML;
-	if (at[1] == '!') /* CDATA, or what is forbidden */
-		return x->depth >= 2 && (len < 3 || at[2] == '[')
-		    ? STREAM_ERROR_NONE
-		    : STREAM_RESTRICTED_XML;
-	return memchr(at + 1, '<', len - 1) == NULL ? STREAM_ERROR_NONE
-						    : STREAM_NOT_WELL_FORMED;
-}
-
-/*
- * The parser judges a token when it has its end, or may take the next one's for
- * it. The peer hears at once of what can't become right any more.
- */
-static enum stream_error
-pending_fault(const struct xmlstream *x)
-{
-	const xmlParserInput *in = x->ctxt->input;
-	const xmlChar *at = in->cur;
-	size_t len;
-
-	while (x->depth <= 1 && at < in->end && is_space(at, 1))
-		at++;
-	len = (size_t)(in->end - at);
-	if (len == 0 || x->ctxt->instate == XML_PARSER_CDATA_SECTION)
-		return STREAM_ERROR_NONE;
-	if (*at == '<')
-		return markup_fault(x, at, len);
-	if (x->depth >= 2 || (x->depth == 1 && *at == '&'))
-		return text_fault(at, in->end);
-	if (*at == '\0' || is_bad_utf8(at, in->end))
-		return STREAM_UNSUPPORTED_ENCODING;
-	return x->depth == 1 ? STREAM_BAD_FORMAT : STREAM_NOT_WELL_FORMED;
+	x->content_ns = x->reopen = NULL;
 }
 
 /* True if that was the end. A token without end costs more with each byte. */
 static bool
 pending_judge(struct xmlstream *x)
 {
-	const xmlParserInput *in = x->ctxt->input;
+	const xmlParserInput *in = x->parser->ctxt->input;
 	enum stream_error error;
 
 	if (in == NULL || in->cur == NULL)
@@ -554,8 +487,9 @@ pending_judge(struct xmlstream *x)
 		fail(x, STREAM_POLICY_VIOLATION, "tag too long");
 		return true;
 	}
-	error = encoding_is_utf8(x) ? pending_fault(x)
-				    : STREAM_UNSUPPORTED_ENCODING;
+	error = xml_parser_is_utf8(x->parser)
+	    ? xml_parser_fault(x->parser, x->depth)
+	    : STREAM_UNSUPPORTED_ENCODING;
 	if (error != STREAM_ERROR_NONE)
 		fail(x, error, NULL);
 	return error != STREAM_ERROR_NONE;
@@ -570,23 +504,23 @@ feed_parser(struct xmlstream *x, const uint8_t *data, size_t len)
 	x->data = data;
 	x->data_len = len;
 	/* xmlParseChunk() takes an int, and looks back over what it holds. */
-	if (x->ctxt == NULL && !parser_make(x)) {
+	if (x->parser == NULL && !parser_take(x) && !parser_make(x)) {
 		fail(x, STREAM_INTERNAL_SERVER_ERROR, NULL);
 		return 0;
 	}
-	x->fed += len;
-	xmlParseChunk(x->ctxt, (const char *)data, (int)len, 0);
+	x->parser->fed += len;
+	xmlParseChunk(x->parser->ctxt, (const char *)data, (int)len, 0);
 	if (x->restart) {
 		reset(x);
 		return x->rest_at;
 	}
 	if (x->stopped)
 		return 0;
-	if (x->fed - x->boundary > x->limits.element && !at_boundary(x))
+	if (x->parser->fed - x->boundary > x->limits.element && !at_boundary(x))
 		fail(x, STREAM_POLICY_VIOLATION, "stanza too big");
 	else if (pending_judge(x))
 		return 0;
-	else if (x->fed > PARSER_BYTES_MAX && at_boundary(x))
+	else if (x->parser->fed > PARSER_BYTES_MAX && at_boundary(x))
 		parser_drop(x);
 	return 0;
 }
@@ -611,6 +545,8 @@ xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len)
 	x->in_feed = x->restart_drop = false;
 	if (x->free_later)
 		xmlstream_free(x);
+	else
+		parser_leave(x);
 }
 
 void
@@ -622,7 +558,7 @@ xmlstream_restart(struct xmlstream *x, bool drop)
 		reset(x);
 		return;
 	}
-	left = x->fed - consumed(x);
+	left = x->parser->fed - xml_parser_consumed(x->parser);
 	x->rest_at = left < x->data_len ? (size_t)left : x->data_len;
 	x->restart = true;
 	x->restart_drop = drop;
@@ -639,7 +575,9 @@ void
 xmlstream_set_content(struct xmlstream *x, const char *ns)
 {
 	free(x->content_ns);
-	x->element.content_ns = x->content_ns = xstrdup(ns);
+	x->content_ns = xstrdup(ns);
+	if (x->parser != NULL)
+		x->parser->element.content_ns = x->content_ns;
 }
 
 void

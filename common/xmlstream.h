@@ -20,9 +20,12 @@
  * component without being touched.
  *
  * While nothing is unfinished the parser can be let go (xmlstream_rest); the
- * next bytes make a new one.
+ * next bytes make a new one. Streams on one loop may share parsers
+ * (xmlstream_share): then those with the usual header let theirs go by
+ * themselves.
  */
 struct xmlstream;
+struct xml_parsers;
 
 struct xml_limits {
 	size_t element;      /* bytes of one first-level element */
@@ -74,6 +77,10 @@ struct xmlstream *xmlstream_new(const struct xml_limits *limits,
     const struct xmlstream_ops *ops, void *arg);
 void xmlstream_free(struct xmlstream *x); /* allowed inside a callback */
 
+struct xml_parsers *xml_parsers_new(void);
+void xml_parsers_free(struct xml_parsers *parsers); /* after the streams */
+void xmlstream_share(struct xmlstream *x, struct xml_parsers *parsers);
+
 /* Parses; callbacks come from inside. After xmlstream_stop() or
  * xmlstream_free() inside a callback the rest of the bytes is dropped. */
 void xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len);
@@ -87,6 +94,7 @@ void xmlstream_set_limits(struct xmlstream *x, const struct xml_limits *limits);
 void xmlstream_set_content(struct xmlstream *x, const char *ns);
 void xmlstream_stop(struct xmlstream *x);
 void xmlstream_rest(struct xmlstream *x);
+bool xmlstream_is_resting(const struct xmlstream *x);
 
 /* Writes the stanza as bytes that can travel: with these from and to (NULL:
  * none), its id, type, lang, other attributes and content. `lang` replaces an

@@ -318,7 +318,7 @@ speaks_for_anybody_in_its_domain(void **state)
 		assert_true(
 		    text_is(f->child, "{jabber:component:accept}body") ||
 		    text_is(f->child, "{jabber:client}body"));
-		assert_int_equal(f->marks, MARK_BODY);
+		assert_int_equal(f->marks, MARK_BODY | MARK_CONTENT);
 		assert_int_equal(f->session_kind, SESSION_COMPONENT);
 	}
 	pump_stanza(p, &f->sid, 1, "<message from='a@example.org/x'/>");

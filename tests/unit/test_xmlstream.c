@@ -255,6 +255,49 @@ reports_the_same_in_chunks_of_any_size(void **state)
 		}
 }
 
+/* Between two bytes of the one the other says something whole. */
+static char *
+run_beside(const char *input, struct trace *one, struct trace *other)
+{
+	static const char said[] = "<message><body>o</body></message>";
+	struct xml_parsers *parsers = xml_parsers_new();
+
+	one->x = xmlstream_new(&limits, &ops, one);
+	other->x = xmlstream_new(&limits, &ops, other);
+	xmlstream_share(one->x, parsers);
+	xmlstream_share(other->x, parsers);
+	xmlstream_feed(other->x, (const uint8_t *)OPEN, strlen(OPEN));
+	for (; *input != '\0'; input++) {
+		xmlstream_feed(one->x, (const uint8_t *)input, 1);
+		buf_reset(&other->log);
+		xmlstream_feed(
+		    other->x, (const uint8_t *)said, sizeof(said) - 1);
+		assert_true(xmlstream_is_resting(other->x));
+		assert_string_equal(buf_str(&other->log),
+		    "<message><body>o</body></message> "
+		    "first={jabber:client}body n=1 body=1\n");
+	}
+	xmlstream_free(one->x);
+	xmlstream_free(other->x);
+	xml_parsers_free(parsers);
+	return buf_str(&one->log);
+}
+
+static void
+reports_the_same_with_parsers_that_are_shared(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct trace one = { 0 }, other = { 0 };
+		char *got = run_beside(cases[i].input, &one, &other);
+
+		if (strstr(got, cases[i].expected) == NULL)
+			fail_msg("%s: %s", cases[i].name, got);
+		buf_clear(&one.log);
+		buf_clear(&other.log);
+	}
+}
+
 static void
 reports_an_element_with_its_last_byte(void **state)
 {
@@ -443,6 +486,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reports_the_same_in_chunks_of_any_size),
+		cmocka_unit_test(reports_the_same_with_parsers_that_are_shared),
 		cmocka_unit_test(reports_an_element_with_its_last_byte),
 		cmocka_unit_test(
 		    restart_goes_on_with_the_bytes_behind_the_element),

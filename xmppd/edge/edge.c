@@ -250,6 +250,7 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	e->domains.on = true;
 	e->cfg.domain = e->domains.name;
 	e->loop = conn_loop_new(base);
+	e->parsers = xml_parsers_new();
 	ops.arg = e;
 	e->uplink = uplink_new(&up, &ops, edge_now(e));
 	e->secret = xstrdup(cfg->secret);
@@ -294,6 +295,7 @@ edge_free(struct edge *e)
 	uplink_free(e->uplink);
 	resume_clear(e);
 	conn_loop_free(e->loop);
+	xml_parsers_free(e->parsers);
 	buf_clear(&e->out);
 	buf_clear(&e->payload);
 	buf_clear(&e->child);

@@ -130,6 +130,7 @@ TAILQ_HEAD(ended_list, ended);
 struct edge {
 	struct event_base *base;
 	struct conn_loop *loop;
+	struct xml_parsers *parsers;
 	struct edge_config cfg;
 	struct stream_domain domains; /* the first, and further ones */
 	struct edge_env env;
