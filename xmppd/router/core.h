@@ -138,6 +138,9 @@ struct login {
 	struct dkey gone; /* the name of that */
 	struct bytes *farewell;
 	struct greeting *greeting; /* of a component; NULL: none */
+	struct caps *caps;         /* what its client wants; NULL: nothing */
+	bool caps_read, caps_asked;
+	TAILQ_ENTRY(login) of_caps;
 	TAILQ_ENTRY(login) of_user, of_edge;
 };
 
@@ -305,6 +308,7 @@ struct router {
 	struct map users;
 	struct map components;
 	struct map iqs; /* what answers them: extension.c */
+	struct map caps; /* XEP-0115: by hash */
 	TAILQ_HEAD(component_list, component) component_order;
 	struct map lanes;
 	struct map deliveries;

@@ -14,8 +14,12 @@ static const struct extension *const extensions[] = {
 	&xep_0030,
 	&xep_0049,
 	&xep_0054,
+	&xep_0060,
+	&xep_0060_owner,
 	&xep_0092,
+	&xep_0115,
 	&xep_0160,
+	&xep_0163,
 	&xep_0191,
 	&xep_0199,
 	&xep_0202,
@@ -103,6 +107,22 @@ extensions_setting(struct router *r, const char *name)
 	for (size_t i = 0; i < COUNT; i++)
 		if (extensions[i]->setting_changed != NULL)
 			extensions[i]->setting_changed(r, name);
+}
+
+void
+extensions_available(struct router *r, struct login *s)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->available != NULL)
+			extensions[i]->available(r, s);
+}
+
+void
+extensions_answered(struct router *r, struct job *job)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->answered != NULL)
+			extensions[i]->answered(r, job);
 }
 
 /* ---- beginning and end ------------------------------------------------- */

@@ -44,6 +44,12 @@ struct extension {
 	 * AT_ACCOUNT or AT_OTHER. */
 	void (*describe)(struct router *r, const struct job *job, enum iq_at at,
 	    struct buf *b);
+	/* Answers disco#info of a node, and disco#items of one, or of the
+	 * address itself (node NULL): false if it knows of none. */
+	bool (*node_info)(struct router *r, const struct job *job,
+	    const char *node, struct buf *b);
+	bool (*node_items)(struct router *r, const struct job *job,
+	    const char *node, struct buf *b);
 	/* An item was put or deleted; what is cached of it is out of date. */
 	void (*item_changed)(struct router *r, const struct store_op *op);
 	/* A session's first presence counts from now on (RFC 6121, 4.2): what
@@ -51,13 +57,19 @@ struct extension {
 	void (*arrived)(struct router *r, struct job *job, struct login *s);
 	/* A shared setting was set or removed. */
 	void (*setting_changed)(struct router *r, const char *name);
+	/* A session's broadcast presence counts: it is, or has become,
+	 * available. */
+	void (*available)(struct router *r, struct login *s);
+	/* An IQ result or error came, for the server or an account. */
+	void (*answered)(struct router *r, struct job *job);
 	/* The beginning and the end of a router. */
 	void (*begin)(struct router *r);
 	void (*end)(struct router *r);
 };
 
-extern const struct extension motd, rfc_3921, rfc_6121_roster, xep_0030,
-    xep_0049, xep_0054, xep_0092, xep_0160, xep_0191, xep_0199, xep_0202;
+extern const struct extension motd, rfc_3921, xep_0060, xep_0060_owner,
+    xep_0163, rfc_6121_roster, xep_0030, xep_0049, xep_0054, xep_0092, xep_0115,
+    xep_0160, xep_0191, xep_0199, xep_0202;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);
@@ -65,6 +77,8 @@ const struct extension *extension_next(const struct router *r, size_t *at);
 void extensions_arrived(struct router *r, struct job *job, struct login *s);
 void extensions_setting(struct router *r, const char *name);
 void extensions_item(struct router *r, const struct store_op *op);
+void extensions_available(struct router *r, struct login *s);
+void extensions_answered(struct router *r, struct job *job);
 void extensions_begin(struct router *r);
 void extensions_end(struct router *r);
 

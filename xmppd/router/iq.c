@@ -88,8 +88,11 @@ iq_step(struct router *r, struct job *job)
 	if (job->to.kind == ADDRESS_COMPONENT ||
 	    (job->to.kind == ADDRESS_USER && job->to.resource.data != NULL))
 		return iq_to_session(r, job);
-	if (!is_request)
-		return true; /* an answer to a push, or to nothing */
+	if (!is_request) {
+		/* An answer to a push, or to nothing. */
+		extensions_answered(r, job);
+		return true;
+	}
 	if (job->plan != NULL)
 		return plan_step(r, job);
 	if (job->stage == IQ_ANSWERED)

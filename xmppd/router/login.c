@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/result.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/caps.h"
 #include "xmppd/router/core.h"
 
 enum bind_stage { BIND_ADDRESS, BIND_MIRROR, BIND_RESULT };
@@ -113,6 +114,7 @@ login_free(struct router *r, struct login *s)
 	bytes_unref(s->presence);
 	bytes_unref(s->farewell);
 	greeting_free(s->greeting);
+	caps_forget(r, s);
 	free(s->full);
 	free(s);
 }

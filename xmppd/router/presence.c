@@ -18,6 +18,7 @@
 
 #include "common/xmalloc.h"
 #include "xmppd/router/blocking.h"
+#include "xmppd/router/caps.h"
 #include "xmppd/router/extension.h"
 
 #define DIRECTED_MAX 1000
@@ -452,6 +453,10 @@ broadcast_tell(struct router *r, struct job *job, struct login *s)
 		fan_initial(&f);
 	fan_end(&f);
 	job->stage = P_TOLD;
+	if (job->f.type != TYPE_UNAVAILABLE)
+		extensions_available(r, s);
+	else
+		caps_forget(r, s);
 }
 
 /*

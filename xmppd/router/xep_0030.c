@@ -40,50 +40,127 @@ describe(struct router *r, const struct job *job, enum iq_at at, struct buf *b)
 			x->describe(r, job, at, b);
 }
 
+/* XEP-0030, 8: an account is shown to its owner, and to whom its presence is;
+ * to anybody else it may as well not exist. */
+static bool
+is_shown(struct router *r, const struct job *job)
+{
+	struct address from;
+	struct user *u;
+
+	if (job->to.kind == ADDRESS_SERVER)
+		return true;
+	address_read(r, job->f.from, &from);
+	u = user_get(r, &job->to);
+	user_touch(r, u);
+	return roster_allows(r, u, from.bare);
+}
+
+/* What an extension knows of a node. */
+static bool
+node_info(
+    struct router *r, const struct job *job, const char *node, struct buf *b)
+{
+	const struct extension *x;
+
+	for (size_t i = 0; (x = extension_next(r, &i)) != NULL;)
+		if (x->node_info != NULL && x->node_info(r, job, node, b))
+			return true;
+	return false;
+}
+
+static bool
+node_items(
+    struct router *r, const struct job *job, const char *node, struct buf *b)
+{
+	const struct extension *x;
+	bool known = false;
+
+	for (size_t i = 0; (x = extension_next(r, &i)) != NULL;)
+		if (x->node_items != NULL && x->node_items(r, job, node, b))
+			known = true;
+	return known;
+}
+
+/* A node that isn't shown to somebody isn't there. */
+static enum stanza_error
+not_there(struct router *r, const struct job *job)
+{
+	return is_shown(r, job) ? STANZA_ITEM_NOT_FOUND
+				: STANZA_SERVICE_UNAVAILABLE;
+}
+
+static void
+open_query(struct buf *b, const char *ns, const char *node)
+{
+	buf_add_str(b, "<query");
+	xml_add_attr(b, "xmlns", ns);
+	xml_add_attr(b, "node", node);
+	buf_add_str(b, ">");
+}
+
 static enum stanza_error
 disco_info(struct router *r, struct job *job, const struct xml *query)
 {
+	const char *node = xml_attr(query, "node");
+	enum stanza_error e = 0;
 	struct buf b = { 0 };
 
-	if (xml_attr(query, "node") != NULL)
-		return STANZA_ITEM_NOT_FOUND;
-	buf_add_str(&b, "<query xmlns='" NS_DISCO_INFO "'>");
-	describe(r, job,
-	    job->to.kind == ADDRESS_SERVER ? AT_SERVER : AT_ACCOUNT, &b);
+	open_query(&b, NS_DISCO_INFO, node);
+	if (node != NULL && !node_info(r, job, node, &b))
+		e = not_there(r, job);
+	else if (node == NULL && !is_shown(r, job))
+		e = STANZA_SERVICE_UNAVAILABLE;
+	else if (node == NULL)
+		describe(r, job,
+		    job->to.kind == ADDRESS_SERVER ? AT_SERVER : AT_ACCOUNT,
+		    &b);
 	buf_add_str(&b, "</query>");
-	reply_iq(r, job, &b, 0);
+	if (e == 0)
+		reply_iq(r, job, &b, 0);
 	buf_clear(&b);
-	return 0;
+	return e;
+}
+
+static void
+add_components(struct router *r, struct buf *b)
+{
+	const struct component *c;
+
+	TAILQ_FOREACH(c, &r->component_order, next) {
+		buf_add_str(b, "<item");
+		xml_add_attr(b, "jid", c->domain);
+		xml_add_attr(b, "name", c->name);
+		buf_add_str(b, "/>");
+	}
 }
 
 static enum stanza_error
 disco_items(struct router *r, struct job *job, const struct xml *query)
 {
-	const struct component *c;
+	const char *node = xml_attr(query, "node");
+	enum stanza_error e = 0;
 	struct buf b = { 0 };
 
-	if (xml_attr(query, "node") != NULL)
-		return STANZA_ITEM_NOT_FOUND;
-	buf_add_str(&b, "<query xmlns='" NS_DISCO_ITEMS "'>");
-	TAILQ_FOREACH(c, &r->component_order, next) {
-		if (job->to.kind != ADDRESS_SERVER)
-			break;
-		buf_add_str(&b, "<item");
-		xml_add_attr(&b, "jid", c->domain);
-		xml_add_attr(&b, "name", c->name);
-		buf_add_str(&b, "/>");
-	}
+	open_query(&b, NS_DISCO_ITEMS, node);
+	if (node == NULL && !is_shown(r, job))
+		e = STANZA_SERVICE_UNAVAILABLE;
+	else if (!node_items(r, job, node, &b) && node != NULL)
+		e = not_there(r, job);
+	if (node == NULL && job->to.kind == ADDRESS_SERVER)
+		add_components(r, &b);
 	buf_add_str(&b, "</query>");
-	reply_iq(r, job, &b, 0);
+	if (e == 0)
+		reply_iq(r, job, &b, 0);
 	buf_clear(&b);
-	return 0;
+	return e;
 }
 
 static const struct iq_handler iqs[] = {
-	{ TYPE_GET, AT_SERVER | AT_ACCOUNT, "{" NS_DISCO_INFO "}query",
-	    disco_info },
-	{ TYPE_GET, AT_SERVER | AT_ACCOUNT, "{" NS_DISCO_ITEMS "}query",
-	    disco_items },
+	{ TYPE_GET, AT_SERVER | AT_ACCOUNT | AT_OTHER,
+	    "{" NS_DISCO_INFO "}query", disco_info },
+	{ TYPE_GET, AT_SERVER | AT_ACCOUNT | AT_OTHER,
+	    "{" NS_DISCO_ITEMS "}query", disco_items },
 	{ 0 },
 };
 static const char *const features[] = { NS_DISCO_INFO, NS_DISCO_ITEMS, NULL };
