@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """component.py BUILD: components of a real xmppd, beside what xep_0114.py plays:
-the log, settings that change, slixmpp's
-component class. Each test tells by its name what has to hold."""
+the log, settings that change, slixmpp's component class. Each test tells by its
+name what has to hold."""
 
 import hashlib
 import os

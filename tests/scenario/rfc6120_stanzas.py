@@ -210,6 +210,20 @@ def requests_between_clients(s):
     ann.expect_error("gone", "cancel", from_=bob.jid)
 
 
+@case("8.1.4", "presence of a type that there isn't: <bad-request/>; a message "
+      "of one is a normal message (RFC 6121, 5.2.2)")
+def unknown_types(s):
+    ann, bob = s.client("ann"), s.online("bob")
+    for type_ in ("here", "", "SUBSCRIBE", "normal"):
+        for to in ("", f"to='{bob.jid}'"):
+            ann.send(f"<presence type='{type_}' id='1' {to}/>")
+            ann.expect_error("bad-request", "modify", "presence", id="1")
+    for type_ in ("other", "", "CHAT"):
+        ann.send(f"<message type='{type_}' id='2' to='{bob.jid}'/>")
+        bob.expect("<message id='2'/>")
+    bob.expect_nothing()
+
+
 # ---- 8.3: errors ----------------------------------------------------------
 
 

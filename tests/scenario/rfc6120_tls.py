@@ -150,6 +150,23 @@ def lost_at_any_step(s):
     s.stream()
 
 
+@case("4.4", "MUST send a TLS close_notify alert before it terminates the "
+      "connection")
+def close_notify(s):
+    for text in ("</stream:stream>", "<message/>"):
+        peer = s.raw()
+        peer.open()
+        peer.send(f"<starttls xmlns='{TLS}'/>")
+        peer.expect(f"<proceed xmlns='{TLS}'/>")
+        peer.sock = tls_context().wrap_socket(
+            peer.sock, server_hostname=s.domain, suppress_ragged_eofs=False)
+        peer.open()
+        peer.send(text)
+        peer.sock.settimeout(5)
+        while peer.sock.recv(4096) != b"":
+            pass   # an end without the alert is an SSLEOFError
+
+
 # ---- RFC 7590 -------------------------------------------------------------
 
 
