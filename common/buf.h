@@ -22,8 +22,7 @@ void buf_clear(struct buf *b); /* frees */
 void buf_reset(struct buf *b); /* empties, keeps the memory */
 void buf_wipe(struct buf *b);  /* zeroes, then frees: secrets */
 /* For buf_reserve(). */
-uint8_t *buf_grow(struct buf *b, size_t extra)
-    __attribute__((returns_nonnull));
+uint8_t *buf_grow(struct buf *b, size_t extra) __attribute__((returns_nonnull));
 void buf_add_str(struct buf *b, const char *str);
 void buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

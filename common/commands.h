@@ -43,7 +43,7 @@ struct command_group {
 
 /* A command of the original that has no place here. */
 struct command_elsewhere {
-	const char *words; /* its first words: "xmpp motd"; * is any */
+	const char *words;   /* its first words: "xmpp motd"; * is any */
 	const char *instead; /* what to use, or why there is none */
 };
 

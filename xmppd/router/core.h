@@ -285,7 +285,7 @@ struct router {
 	struct router_env env;
 	char *domain, *version;
 	struct map domains; /* further ones: char *, its own key */
-	char *motd; /* NULL: none */
+	char *motd;         /* NULL: none */
 	uint32_t *voters;
 	struct directory *directory;
 	uint64_t now;
