@@ -475,6 +475,13 @@ xml_attr(const struct xml *x, const char *name)
 	return NULL;
 }
 
+bool
+xml_is_true(const char *value)
+{
+	return value != NULL &&
+	    (strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
 static struct xml *
 find_from(struct xml *x, const char *name, const char *ns)
 {

@@ -168,6 +168,7 @@ struct xml *xml_parse(const char *bytes, size_t len);
 void xml_free(struct xml *root);
 
 const char *xml_attr(const struct xml *x, const char *name); /* NULL: absent */
+bool xml_is_true(const char *value); /* an xs:boolean; NULL: false */
 /* First child with that name and namespace (NULL: any). */
 struct xml *xml_child(const struct xml *x, const char *name, const char *ns);
 struct xml *xml_next(const struct xml *x, const char *name, const char *ns);

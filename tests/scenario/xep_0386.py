@@ -89,6 +89,46 @@ def takes_part_at_once(s):
     ann.find("<message from='%s'><body>hi</body></message>" % bob.jid)
 
 
+SM = "urn:xmpp:sm:3"
+CSI = "urn:xmpp:csi:0"
+
+
+@case("3", "each feature is listed as a <feature/> child element with a 'var'")
+def lists_inline_features(s):
+    features = [f.get("var") for f in s.stream().features.iter(
+        "{%s}feature" % BIND2)]
+    check({SM, CSI} <= set(features), features)
+
+
+@case("4.4.1", "Stream Management should be enabled at this point; the <bound/> "
+      "response MUST contain the resulting <enabled/>")
+def enables_stream_management(s):
+    peer, success = bound(s, "ann", bind(
+        "<enable xmlns='%s' resume='true'/>" % SM))
+    enabled = success.find("{%s}bound/{%s}enabled" % (BIND2, SM))
+    check(enabled is not None and enabled.get("id"), "not enabled")
+    peer.send("<message to='%s' id='1'/>" % peer.jid)
+    peer.find("<message id='1'/>")
+    peer.send("<r xmlns='%s'/>" % SM)
+    peer.find("<a xmlns='%s' h='1'/>" % SM)
+    peer.send("<enable xmlns='%s'/>" % SM)
+    peer.find("<failed xmlns='%s'/>" % SM)
+
+
+@case("4.4.3", "If the client included <active/> or <inactive/>, the session "
+      "must begin in that state")
+def begins_inactive(s):
+    s.friends("ann", "bob")
+    ann, _ = bound(s, "ann", bind("<inactive xmlns='%s'/>" % CSI))
+    ann.present()
+    ann.sync()
+    bob = s.online("bob", "desk")
+    bob.sync()
+    check(ann.event(0.5) is None, "it is told of presence")
+    ann.send("<active xmlns='%s'/>" % CSI)
+    ann.find("<presence from='%s'/>" % bob.jid)
+
+
 @case("4", "a resource that can't be had: the client is logged in all the same",
       ours=True)
 def says_when_it_could_not_bind(s):

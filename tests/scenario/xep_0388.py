@@ -171,3 +171,88 @@ def a_failure_does_nothing_else(s):
 @case("2.1", "both profiles side by side: the older one goes on to work")
 def the_older_profile_stays(s):
     s.client("ann", "old").sync()
+
+
+# ---- XEP-0198, 8: stream management inside -----------------------------------
+
+
+SM = "urn:xmpp:sm:3"
+BIND2 = "urn:xmpp:bind:0"
+
+
+def managed(s, user):
+    """A session that can be resumed, and its id."""
+    s.server.need_user(user)
+    peer = s.stream("old")
+    success = login2(peer, user, "<bind xmlns='%s'><enable xmlns='%s' "
+                     "resume='true'/></bind>" % (BIND2, SM))
+    peer.jid = who(success)
+    return peer, success.find(".//{%s}enabled" % SM).get("id")
+
+
+def resume(previd, h, more=""):
+    return "<resume xmlns='%s' previd='%s' h='%s'/>%s" % (SM, previd, h, more)
+
+
+def log_in(peer, user, more):
+    """<success/>, and nothing is read behind it."""
+    return play2(peer, "SCRAM-SHA-256", scram(user), more)
+
+
+@case("XEP-0198, 8.2", "the server adds a <sm/> element to the <inline/> element "
+      "of SASL2")
+def offers_resumption(s):
+    check(s.stream().features.find("{%s}authentication/{%s}inline/{%s}sm" % (
+        SASL2, SASL2, SM)) is not None, "not offered")
+
+
+@case("XEP-0198, 8.2", "<resume/> MUST be processed first; if successful the "
+      "server MUST skip resource binding; stream features MUST NOT be sent")
+def resumes_inline(s):
+    old, previd = managed(s, "ann")
+    jid, bob = old.jid, s.client("bob")
+    old.sock.close()
+    bob.send("<message to='%s' type='chat' id='m'><body>x</body></message>" %
+             jid)
+    new = s.stream("new")
+    success = log_in(new, "ann", resume(previd, 0, "<bind xmlns='%s'/>" %
+                                        BIND2))
+    check(success.find("{%s}resumed[@previd='%s']" % (SM, previd)) is not None,
+          "not resumed")
+    check(success.find("{%s}bound" % BIND2) is None, "bound as well")
+    check(who(success) == jid, who(success))
+    new.jid = jid
+    new.expect("<message from='%s' id='m'/>" % bob.jid)
+    new.find("<r xmlns='%s'/>" % SM)
+    new.send("<a xmlns='%s' h='1'/>" % SM)
+    new.sync()
+
+
+@case("XEP-0198, 8.2.1", "Sometimes resumption might fail: the server MUST "
+      "include the <failed/> element in its <success/>, but also MUST continue "
+      "to process the <bind/>")
+def binds_where_it_can_not_resume(s):
+    s.server.need_user("ann")
+    for h in ("0", "x", ""):
+        peer = s.stream()
+        success = login2(peer, "ann", resume("no-such-id", h, "<bind "
+                                             "xmlns='%s'/>" % BIND2))
+        check(success.find("{%s}failed" % SM) is not None, "not failed")
+        check(success.find("{%s}bound" % BIND2) is not None, "not bound")
+        peer.jid = who(success)
+        peer.sync()
+    peer = s.stream()
+    success = login2(peer, "ann", resume("no-such-id", "0"))
+    check(success.find("{%s}failed" % SM) is not None, "not failed")
+    check(who(success) == "ann@" + s.domain, who(success))
+    peer.bind("x")
+
+
+@case("XEP-0198, 9", "a server MUST NOT allow a client to resume a stream until "
+      "after the client has authenticated: as the same")
+def resumes_for_the_owner_only(s):
+    _, previd = managed(s, "ann")
+    s.server.need_user("bob")
+    peer = s.stream()
+    success = login2(peer, "bob", resume(previd, 0))
+    check(success.find("{%s}failed" % SM) is not None, "resumed")

@@ -70,8 +70,10 @@ bool sasl2_is_under_way(const struct session *s);
 /* Whether an element may come at this moment. */
 bool sasl2_allows(const struct session *s, const struct xml_stanza *stanza);
 void sasl2_free(struct sasl2 *request);
-/* The router's word on the resource that was asked for in <authenticate/>. */
-void sasl2_bound(struct session *s, struct text extra);
+/* The router's word on the resource that was asked for in <authenticate/>. Once
+ * bound, the session has forgotten its login but for this request. */
+void sasl2_bound(
+    struct session *s, const struct sasl2 *request, struct text extra);
 void sasl2_refused(struct session *s, enum stanza_error error);
 
 /* ---- bind.c: RFC 6120, 7 ----------------------------------------------- */
@@ -89,6 +91,10 @@ void bind_refused(struct session *s, enum stanza_error error);
 struct bind2 {
 	char *tag, *agent; /* NULL: not given */
 	uint8_t flags;     /* FRAME_BIND_* */
+	bool inactive;     /* XEP-0352 */
+	bool managed;      /* XEP-0198: <enable/>, with: */
+	bool resume;
+	char *max; /* NULL: not given */
 };
 
 void bind2_features(struct buf *out);
@@ -96,6 +102,9 @@ void bind2_features(struct buf *out);
 struct bind2 *bind2_read(const struct xml *bind, const char *agent);
 /* The resource for the user who has logged in; the caller frees. */
 char *bind2_resource(const struct session *s, const struct bind2 *bind);
+/* The session is bound: what else it begins with. Writes what <bound/> says of
+ * it. */
+void bind2_begin(struct session *s, const struct bind2 *bind, struct buf *out);
 void bind2_free(struct bind2 *b);
 
 /* ---- c2s.c ------------------------------------------------------------- */

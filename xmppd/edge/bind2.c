@@ -18,13 +18,10 @@
 #define NS_BIND2 "urn:xmpp:bind:0"
 #define ID_LEN 16
 
-/* What can be asked for inside <bind/>, and which flag stands for it. */
-static const struct {
-	const char *ns, *name;
-	uint8_t flag;
-} inlines[] = {
-	{ "urn:xmpp:carbons:2", "enable", FRAME_BIND_CARBONS },
-};
+#define NS_CARBONS "urn:xmpp:carbons:2"
+
+/* What can be asked for inside <bind/>. */
+static const char *const inlines[] = { NS_CARBONS, NS_CSI, NS_SM };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -33,7 +30,7 @@ bind2_features(struct buf *out)
 {
 	buf_add_str(out, "<bind xmlns='" NS_BIND2 "'><inline>");
 	for (size_t i = 0; i < COUNT(inlines); i++)
-		buf_addf(out, "<feature var='%s'/>", inlines[i].ns);
+		buf_addf(out, "<feature var='%s'/>", inlines[i]);
 	buf_add_str(out, "</inline></bind>");
 }
 
@@ -75,15 +72,31 @@ struct bind2 *
 bind2_read(const struct xml *bind, const char *agent)
 {
 	struct bind2 *b = xcalloc(1, sizeof(*b));
-	const char *tag = xml_child_text(bind, "tag");
+	const struct xml *enable = xml_child(bind, "enable", NS_SM);
+	const char *tag = xml_child_text(bind, "tag"), *max;
 
 	b->tag = tag == NULL ? NULL : xstrdup(tag);
 	b->agent = agent == NULL ? NULL : xstrdup(agent);
 	b->flags = FRAME_BIND_INLINE;
-	for (size_t i = 0; i < COUNT(inlines); i++)
-		if (xml_child(bind, inlines[i].name, inlines[i].ns) != NULL)
-			b->flags |= inlines[i].flag;
+	if (xml_child(bind, "enable", NS_CARBONS) != NULL)
+		b->flags |= FRAME_BIND_CARBONS;
+	b->inactive = xml_child(bind, "inactive", NS_CSI) != NULL;
+	if (enable != NULL) {
+		b->managed = true;
+		b->resume = xml_is_true(xml_attr(enable, "resume"));
+		max = xml_attr(enable, "max");
+		b->max = max == NULL ? NULL : xstrdup(max);
+	}
 	return b;
+}
+
+void
+bind2_begin(struct session *s, const struct bind2 *bind, struct buf *out)
+{
+	if (bind->managed)
+		managed_enable(s, bind->resume, bind->max, out);
+	if (bind->inactive)
+		csi_set(s, false);
 }
 
 void
@@ -93,5 +106,6 @@ bind2_free(struct bind2 *b)
 		return;
 	free(b->tag);
 	free(b->agent);
+	free(b->max);
 	free(b);
 }

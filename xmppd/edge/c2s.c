@@ -113,13 +113,20 @@ starttls(struct session *s)
 static void
 c2s_bound(struct session *s, struct text extra)
 {
+	struct sasl2 *request = NULL;
+
 	log_info("edge: %s: logged in from %s with %s", s->up.full, s->peer,
 	    s->c2s->mechanism);
-	if (s->c2s->sasl2 != NULL && s->c2s->bind_id == NULL)
-		sasl2_bound(s, extra);
-	else
+	if (s->c2s->bind_id == NULL) {
+		request = s->c2s->sasl2;
+		s->c2s->sasl2 = NULL;
+	} else {
 		bind_done(s);
+	}
 	session_is_bound(s);
+	if (request != NULL)
+		sasl2_bound(s, request, extra);
+	sasl2_free(request);
 }
 
 /* It may ask for another (RFC 6120, 7.7.2). */
@@ -133,12 +140,11 @@ c2s_refused(struct session *s, struct text condition)
 	free(name);
 	if (error == 0)
 		error = STANZA_UNDEFINED_CONDITION;
-	if (s->c2s->sasl2 != NULL && s->c2s->bind_id == NULL) {
-		sasl2_refused(s, error);
-		return;
-	}
 	stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
-	bind_refused(s, error);
+	if (s->c2s->bind_id == NULL)
+		sasl2_refused(s, error);
+	else
+		bind_refused(s, error);
 }
 
 /* XEP-0198, 5: instead of a resource of its own. */

@@ -174,9 +174,15 @@ csi_end(struct session *s)
 void
 csi_element(struct session *s, const struct xml_stanza *stanza)
 {
+	csi_set(s, strcmp(stanza->name, "active") == 0);
+}
+
+void
+csi_set(struct session *s, bool active)
+{
 	if (s->stream.state != STREAM_BOUND)
 		return;
-	if (strcmp(stanza->name, "active") == 0) {
+	if (active) {
 		csi_flush(s);
 		csi_end(s);
 	} else if (s->csi == NULL) {

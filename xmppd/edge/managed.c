@@ -225,21 +225,13 @@ managed_enable(struct session *s, bool resume, const char *max, struct buf *out)
 	return true;
 }
 
-/* xs:boolean. */
-static bool
-is_true(const char *value)
-{
-	return value != NULL &&
-	    (strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
-}
-
 static void
 enable(struct session *s, const struct xml *x)
 {
 	/* What waits belongs to the stream as it was. */
 	csi_flush(s);
-	managed_enable(s, is_true(xml_attr(x, "resume")), xml_attr(x, "max"),
-	    &s->edge->out);
+	managed_enable(s, xml_is_true(xml_attr(x, "resume")),
+	    xml_attr(x, "max"), &s->edge->out);
 	session_flush(s);
 }
 

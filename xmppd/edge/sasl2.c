@@ -5,6 +5,7 @@
  *   <authenticate/> -> auth.c -> <challenge/>, <failure/>
  *     success, without <bind/>:  <success/>, features; RFC 6120's bind follows
  *     success, with <bind/>:     FRAME_BIND, its answer, <success/>, features
+ *     success, with <resume/>:   resume.c, <success/>; or on with the others
  *
  * Tasks behind the exchange (<continue/>) are not needed: nothing is asked of
  * a client that has shown who it is.
@@ -21,7 +22,9 @@
 
 struct sasl2 {
 	struct bind2 *bind; /* NULL: isn't asked for, or was done */
-	struct buf data;    /* the mechanism's last word, while it binds */
+	struct buf data;    /* the mechanism's last word */
+	char *previd, *h;   /* of <resume/>; NULL: not given */
+	char *failed;       /* how that went; NULL: it didn't fail */
 };
 
 void
@@ -30,6 +33,9 @@ sasl2_free(struct sasl2 *request)
 	if (request == NULL)
 		return;
 	bind2_free(request->bind);
+	free(request->previd);
+	free(request->h);
+	free(request->failed);
 	buf_clear(&request->data);
 	free(request);
 }
@@ -41,7 +47,7 @@ sasl2_features(const struct session *s, struct buf *out)
 	sasl_mechanisms(&s->c2s->env, out);
 	buf_add_str(out, "<inline>");
 	bind2_features(out);
-	buf_add_str(out, "</inline></authentication>");
+	buf_add_str(out, "<sm xmlns='" NS_SM "'/></inline></authentication>");
 }
 
 /* ---- answers ----------------------------------------------------------- */
@@ -87,15 +93,17 @@ failure(struct session *s, const char *condition, const char *text)
 
 /* <success/> up to where inline features say how they went. */
 static void
-success_begin(struct session *s, const struct buf *data, const char *who)
+success_begin(struct session *s, const struct sasl2 *request, const char *who)
 {
 	struct buf *out = &s->edge->out;
 
 	buf_add_str(out, "<success xmlns='" NS_SASL2 "'>");
-	add_base64(out, "additional-data", data);
+	add_base64(out, "additional-data", &request->data);
 	buf_add_str(out, "<authorization-identifier>");
 	xml_add_text(out, who);
 	buf_add_str(out, "</authorization-identifier>");
+	if (request->failed != NULL)
+		buf_add_str(out, request->failed);
 }
 
 /* XEP-0388, 2.6.1: the features follow at once, on the same stream. */
@@ -107,17 +115,65 @@ success_end(struct session *s)
 	session_flush(s);
 }
 
+/* The client is authenticated, and may ask for a resource by an <iq/>. */
 static void
-unbound(struct session *s, const struct buf *data, const char *inline_result)
+unbound(struct session *s, const char *inline_result)
 {
 	char *bare;
 
 	xasprintf(&bare, "%s@%s", s->c2s->user, s->stream.domain);
-	success_begin(s, data, bare);
+	success_begin(s, s->c2s->sasl2, bare);
 	free(bare);
 	buf_add_str(&s->edge->out, inline_result);
-	stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
 	success_end(s);
+}
+
+static void
+bind_or_not(struct session *s)
+{
+	struct bind2 *bind = s->c2s->sasl2->bind;
+
+	if (bind == NULL)
+		unbound(s, "");
+	else
+		bind_ask(s, bind2_resource(s, bind), bind->flags);
+}
+
+/* XEP-0198, 8.2: if the session goes on there is nothing to negotiate; if not,
+ * it says why, and binds. */
+static void
+resumed(struct session *s, bool done, const char *answer)
+{
+	struct sasl2 *request = s->c2s->sasl2;
+
+	if (!done) {
+		request->failed = xstrdup(answer);
+		bind_or_not(s);
+		return;
+	}
+	success_begin(s, request, s->up.full);
+	buf_add_str(&s->edge->out, answer);
+	buf_add_str(&s->edge->out, "</success>");
+	session_flush(s);
+}
+
+static void
+resume(struct session *s)
+{
+	struct sasl2 *request = s->c2s->sasl2;
+	struct buf failed = { 0 };
+	char *bare;
+	uint32_t h;
+
+	if (!sm_read_count(request->h, &h)) {
+		managed_write_failed(&failed, STANZA_BAD_REQUEST, NULL);
+		resumed(s, false, buf_str(&failed));
+		buf_clear(&failed);
+		return;
+	}
+	xasprintf(&bare, "%s@%s", s->c2s->user, s->stream.domain);
+	resume_begin(s, bare, request->previd, h, resumed);
+	free(bare);
 }
 
 static void
@@ -125,28 +181,27 @@ success(struct session *s, const struct buf *data)
 {
 	struct sasl2 *request = s->c2s->sasl2;
 
-	if (request->bind == NULL) {
-		unbound(s, data, "");
-		return;
-	}
 	buf_add(&request->data, data->data, data->len);
-	bind_ask(s, bind2_resource(s, request->bind), request->bind->flags);
+	stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
+	if (request->previd != NULL)
+		resume(s);
+	else
+		bind_or_not(s);
 }
 
 void
-sasl2_bound(struct session *s, struct text extra)
+sasl2_bound(struct session *s, const struct sasl2 *request, struct text extra)
 {
 	struct buf *out = &s->edge->out;
 
-	success_begin(s, &s->c2s->sasl2->data, s->up.full);
+	success_begin(s, request, s->up.full);
 	buf_add_str(out, "<bound xmlns='" NS_BIND2 "'>");
 	buf_add(out, extra.data, extra.len);
+	bind2_begin(s, request->bind, out);
 	buf_add_str(out, "</bound>");
 	success_end(s);
 }
 
-/* The client is authenticated all the same, and may ask for another resource
- * by an <iq/>. */
 void
 sasl2_refused(struct session *s, enum stanza_error error)
 {
@@ -159,7 +214,7 @@ sasl2_refused(struct session *s, enum stanza_error error)
 	    "<failed xmlns='" NS_BIND2 "'><%s xmlns='" NS_STANZA_ERRORS
 	    "'/></failed>",
 	    stanza_error_name(error));
-	unbound(s, &request->data, failed);
+	unbound(s, failed);
 	free(failed);
 }
 
@@ -190,17 +245,32 @@ agent_of(const struct xml *x)
 	return id;
 }
 
+/* "" where it is absent. */
+static char *
+dup_attr(const struct xml *x, const char *name)
+{
+	const char *value = xml_attr(x, name);
+
+	return xstrdup(value == NULL ? "" : value);
+}
+
 static void
 authenticate(struct session *s, const struct xml *x)
 {
 	struct c2s_login *login = s->c2s;
 	struct xml *first = xml_child(x, "initial-response", NS_SASL2);
 	struct xml *bind = xml_child(x, "bind", NS_BIND2);
+	struct xml *old = xml_child(x, "resume", NS_SM);
+	struct sasl2 *request = xcalloc(1, sizeof(*request));
 
-	sasl2_free(login->sasl2);
-	login->sasl2 = xcalloc(1, sizeof(*login->sasl2));
 	if (bind != NULL)
-		login->sasl2->bind = bind2_read(bind, agent_of(x));
+		request->bind = bind2_read(bind, agent_of(x));
+	if (old != NULL) {
+		request->previd = dup_attr(old, "previd");
+		request->h = dup_attr(old, "h");
+	}
+	sasl2_free(login->sasl2);
+	login->sasl2 = request;
 	login->env.from = s->stream.peer;
 	auth_begin(s, &profile, xml_attr(x, "mechanism"),
 	    first == NULL ? NULL : first->text);

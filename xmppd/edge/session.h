@@ -302,6 +302,7 @@ void resume_clear(struct edge *e);
 /* ---- csi.c: XEP-0352 ---------------------------------------------------- */
 
 void csi_element(struct session *s, const struct xml_stanza *stanza);
+void csi_set(struct session *s, bool active);
 /* Whether the delivery is kept until there is more to say. */
 bool csi_holds(struct session *s, const struct down_deliver *d);
 /* Sends what is kept. */

@@ -302,7 +302,7 @@ stream_features(const struct stream *s, const char *more, struct buf *out)
 {
 	buf_add_str(out, "<stream:features>");
 	/* The session is of RFC 3921, where it had to be asked for. */
-	if (s->authenticated && s->state != STREAM_BINDING)
+	if (s->authenticated && s->state != STREAM_BOUND)
 		buf_add_str(out,
 		    "<bind xmlns='" NS_BIND "'/>"
 		    "<session xmlns='" NS_SESSION "'><optional/></session>");
