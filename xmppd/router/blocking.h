@@ -19,6 +19,4 @@ bool blocking_between(
  * is for, or is blocked there. *done is what the job's step is to return. */
 bool blocking_stops(struct router *r, struct job *job, bool *done);
 
-void blocking_forget(struct user *u);
-
 #endif

@@ -161,6 +161,8 @@ struct user {
 	struct job *lock;      /* the job that is changing its roster */
 	struct map blocks;     /* XEP-0191: JIDs, their own keys */
 	bool blocks_read;
+	char *photo; /* XEP-0398: hash of the avatar; NULL: none */
+	bool photo_read;
 	struct job_list waiting;
 	size_t binding; /* binds that wait for this address */
 	bool touched;
@@ -257,6 +259,7 @@ struct job {
 	uint64_t seq;      /* event that it depends on */
 	uint64_t rival;    /* newest session that it had kicked */
 	struct plan *plan; /* of a roster change */
+	struct bytes *memo; /* its handler's own */
 	struct lane_place lanes[LANES];
 	uint64_t lane_id;  /* a hash of the first one's key; 0: none */
 	struct buf others; /* sids of all that get it, if they are several */

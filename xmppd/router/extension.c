@@ -23,6 +23,7 @@ static const struct extension *const extensions[] = {
 	&xep_0191,
 	&xep_0199,
 	&xep_0202,
+	&xep_0398,
 };
 
 #define COUNT (sizeof(extensions) / sizeof(extensions[0]))
@@ -107,6 +108,14 @@ extensions_setting(struct router *r, const char *name)
 	for (size_t i = 0; i < COUNT; i++)
 		if (extensions[i]->setting_changed != NULL)
 			extensions[i]->setting_changed(r, name);
+}
+
+void
+extensions_forget(struct user *u)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->forget != NULL)
+			extensions[i]->forget(u);
 }
 
 void

@@ -57,6 +57,8 @@ struct extension {
 	void (*arrived)(struct router *r, struct job *job, struct login *s);
 	/* A shared setting was set or removed. */
 	void (*setting_changed)(struct router *r, const char *name);
+	/* What is cached of a user is to be forgotten. */
+	void (*forget)(struct user *u);
 	/* A session's broadcast presence counts: it is, or has become,
 	 * available. */
 	void (*available)(struct router *r, struct login *s);
@@ -69,7 +71,7 @@ struct extension {
 
 extern const struct extension motd, rfc_3921, xep_0060, xep_0060_owner,
     xep_0163, rfc_6121_roster, xep_0030, xep_0049, xep_0054, xep_0092, xep_0115,
-    xep_0160, xep_0191, xep_0199, xep_0202;
+    xep_0160, xep_0191, xep_0199, xep_0202, xep_0398;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);
@@ -77,6 +79,7 @@ const struct extension *extension_next(const struct router *r, size_t *at);
 void extensions_arrived(struct router *r, struct job *job, struct login *s);
 void extensions_setting(struct router *r, const char *name);
 void extensions_item(struct router *r, const struct store_op *op);
+void extensions_forget(struct user *u);
 void extensions_available(struct router *r, struct login *s);
 void extensions_answered(struct router *r, struct job *job);
 void extensions_begin(struct router *r);

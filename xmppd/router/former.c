@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "xmppd/router/blocking.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 #define PRUNE_MS 1000
 #define GONE_MAX 64
@@ -26,7 +25,7 @@ account_added(struct router *r, const struct store_event *event)
 	if (u == NULL)
 		return;
 	u->rows = ROWS_UNKNOWN;
-	blocking_forget(u);
+	extensions_forget(u);
 	roster_drop(u);
 }
 
@@ -94,7 +93,7 @@ end_sessions(struct router *r, struct user *u, uint64_t account)
 	struct login *s;
 
 	u->rows = ROWS_UNKNOWN;
-	blocking_forget(u);
+	extensions_forget(u);
 	roster_drop(u);
 	TAILQ_FOREACH(s, &u->sessions, of_user) {
 		if (s->account != account)

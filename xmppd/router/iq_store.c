@@ -104,11 +104,20 @@ iq_stored(struct router *r, struct job *job, enum stanza_error *e)
 	return *e == 0;
 }
 
+uint64_t
+iq_note(struct router *r, const struct job *job)
+{
+	uint64_t note = 0;
+
+	store_effect_note(r->env.store, &job->origin->id, job->f.num, &note);
+	return note;
+}
+
 enum stanza_error
 iq_store(struct router *r, struct job *job, struct change *c)
 {
 	job->fate = FATE_STORING;
-	job_propose(r, job, 0, c->ops, c->count);
+	job_propose(r, job, c->note, c->ops, c->count);
 	change_clear(c);
 	return IQ_WAITS;
 }

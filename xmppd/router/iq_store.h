@@ -20,6 +20,7 @@
 struct change {
 	struct store_op *ops;
 	size_t count;
+	uint64_t note; /* for when it is stored: iq_note() */
 };
 
 /* Adds an op; what it is to hold beside its name is the caller's to set. */
@@ -32,6 +33,9 @@ void change_clear(struct change *c);
 /* Whether the change that the job asks for is stored; if not, *e is 0: it was
  * not proposed yet, IQ_WAITS, or what is wrong. */
 bool iq_stored(struct router *r, struct job *job, enum stanza_error *e);
+
+/* The note that it was stored with. */
+uint64_t iq_note(struct router *r, const struct job *job);
 
 /* Proposes it, and clears it; returns IQ_WAITS. */
 enum stanza_error iq_store(struct router *r, struct job *job, struct change *c);

@@ -244,6 +244,7 @@ job_free(struct router *r, struct job *job)
 	job_unwait(job);
 	mirror_wait_remove(r, &job->mirror);
 	plan_free(r, job);
+	bytes_unref(job->memo);
 	buf_clear(&job->others);
 	free(job);
 }

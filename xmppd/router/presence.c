@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "xmppd/router/avatar.h"
 #include "xmppd/router/blocking.h"
 #include "xmppd/router/caps.h"
 #include "xmppd/router/extension.h"
@@ -705,6 +706,9 @@ presence_step(struct router *r, struct job *job)
 		return job->pending == 0;
 	if (!is_presence_type(job->f.type))
 		return bounce(r, job, STANZA_BAD_REQUEST, "type");
+	if (job->f.type == TYPE_NONE && job->stage == P_BEGIN &&
+	    job->f.session_kind == SESSION_CLIENT)
+		avatar_stamp(r, job);
 	if (job->to.full.data != NULL)
 		return presence_to_one(r, job);
 	if (job->f.session_kind == SESSION_CLIENT &&

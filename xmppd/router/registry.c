@@ -7,7 +7,7 @@
 
 #include "common/jid.h"
 #include "common/xmalloc.h"
-#include "xmppd/router/blocking.h"
+#include "xmppd/router/extension.h"
 
 /* ---- addresses --------------------------------------------------------- */
 
@@ -133,7 +133,7 @@ user_free(struct router *r, struct user *u)
 		TAILQ_REMOVE(&r->touched, u, next_touched);
 	map_remove(&r->users, u->bare, u->bare_len);
 	roster_free(u->roster);
-	blocking_forget(u);
+	extensions_forget(u);
 	free(u->bare);
 	free(u->local);
 	free(u->box);

@@ -1,6 +1,7 @@
 /* vCards (XEP-0054): one's own to set, and everybody's to be read. */
 #include <stdlib.h>
 
+#include "xmppd/router/avatar.h"
 #include "xmppd/router/iq_store.h"
 
 #define VCARD "{" NS_VCARD "}vCard"
@@ -57,6 +58,8 @@ vcard_set(struct router *r, struct job *job, const struct xml *vcard)
 
 	if (iq_stored(r, job, &e)) {
 		reply_iq(r, job, NULL, 0);
+		if (iq_note(r, job) != 0)
+			avatar_notify(r, job);
 		return 0;
 	}
 	if (e != 0)
@@ -65,6 +68,7 @@ vcard_set(struct router *r, struct job *job, const struct xml *vcard)
 	n.local = account;
 	xml_write_whole(&change_put(r, &change, &n, "")->stanza, vcard);
 	free(account);
+	change.note = avatar_from_vcard(r, &job->to, vcard, &change);
 	return iq_store(r, job, &change);
 }
 

@@ -10,6 +10,7 @@
 #include "common/jid.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/avatar.h"
 #include "xmppd/router/form.h"
 #include "xmppd/router/pep.h"
 #include "xmppd/router/rsm.h"
@@ -161,6 +162,8 @@ publish_store(struct pep_request *q)
 		e = put_node(q, &change);
 	if (e == 0 && node_config_on(&q->node.config, NODE_PERSIST))
 		put_items(q, &change);
+	if (e == 0)
+		avatar_published(&q->node, first_item(q)->children, &change);
 	if (e == 0)
 		return iq_store(q->r, q->job, &change);
 	change_clear(&change);

@@ -21,8 +21,8 @@
 
 /* ---- lists ------------------------------------------------------------- */
 
-void
-blocking_forget(struct user *u)
+static void
+forget(struct user *u)
 {
 	char *jid;
 	size_t at = 0;
@@ -144,7 +144,7 @@ item_changed(struct router *r, const struct store_op *op)
 		return;
 	u = user_find_account(r, op->user);
 	if (u != NULL)
-		blocking_forget(u);
+		forget(u);
 }
 
 /* ---- what is stopped --------------------------------------------------- */
@@ -415,4 +415,5 @@ const struct extension xep_0191 = {
 	.account_features = features,
 	.iqs = iqs,
 	.item_changed = item_changed,
+	.forget = forget,
 };
