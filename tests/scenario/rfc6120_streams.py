@@ -312,6 +312,19 @@ def half_closed_in_the_clear(s):
     peer.expect_end()
 
 
+@case("4.4", "and so it is under TLS, after the closing tag")
+def half_closed_under_tls(s):
+    for _ in range(5):
+        ann = s.client("ann")
+        ann.send("".join("<iq type='get' id='%d' to='%s'>%s</iq>" % (
+            n, s.domain, PING) for n in range(20)) + "</stream:stream>")
+        socket.socket.shutdown(ann.sock, socket.SHUT_WR)
+        for n in range(20):
+            ann.expect(f"<iq type='result' id='{n}'/>")
+        ann.jid = None
+        ann.expect_end()
+
+
 @case("4.4", "nothing is processed that is sent after the closing tag")
 def nothing_after_the_end(s):
     ann, bob = s.client("ann"), s.online("bob")

@@ -290,6 +290,8 @@ close_cb(void *arg)
 		return;
 	}
 	list_remove(s);
+	/* It may have closed its side of the connection, too: unseen as yet. */
+	conn_pause(s->conn);
 	stream_set_state(&s->stream, STREAM_ENDING, session_name(s));
 	TAILQ_INSERT_TAIL(&s->edge->ending, s, next);
 	s->until = edge_now(s->edge) + ENDING_MS;
