@@ -244,6 +244,22 @@ bind_answer(struct pump *p, const struct up_frame *frame)
 	pump_deliver(p, &d);
 }
 
+/* No other edge has the session. */
+static void
+resume_answer(struct pump *p, const struct up_frame *frame)
+{
+	struct down_deliver d;
+
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = DKEY_FRAME;
+	d.id.key.origin = p->origin;
+	d.id.key.num = frame->num;
+	d.id.sid = frame->sid;
+	d.kind = DELIVER_REFUSED;
+	d.payload = text_of("item-not-found 1");
+	pump_deliver(p, &d);
+}
+
 /* What an obliging router answers to the message at `at`. */
 static void
 oblige(struct pump *p, size_t at)
@@ -260,6 +276,8 @@ oblige(struct pump *p, size_t at)
 	case UP_FRAME:
 		if (s.m.frame.kind == FRAME_BIND)
 			bind_answer(p, &s.m.frame);
+		if (s.m.frame.kind == FRAME_RESUME)
+			resume_answer(p, &s.m.frame);
 		pump_ack(p, s.m.frame.num);
 		break;
 	default:

@@ -372,6 +372,20 @@ accepted_end_terms(struct accepted *a, uint64_t term)
 			group_drop(a, g);
 }
 
+static struct up_report
+report_of(const struct entry *e)
+{
+	struct up_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.id = e->id;
+	report.sender = e->sender;
+	report.kind = e->kind;
+	report.lane = e->lane;
+	report.kept = e->kept;
+	return report;
+}
+
 void
 accepted_each(struct accepted *a, accepted_fn fn, void *arg)
 {
@@ -380,15 +394,29 @@ accepted_each(struct accepted *a, accepted_fn fn, void *arg)
 	size_t at = 0;
 
 	while ((e = map_next(&a->entries, &at)) != NULL) {
-		memset(&report, 0, sizeof(report));
-		report.id = e->id;
-		report.sender = e->sender;
-		report.kind = e->kind;
-		report.lane = e->lane;
-		report.kept = e->kept;
+		report = report_of(e);
 		e->held_back = e->kept;
 		fn(arg, &report);
 	}
+}
+
+void
+accepted_look(const struct accepted *a, accepted_fn fn, void *arg)
+{
+	struct up_report report;
+	const struct entry *e;
+	size_t at = 0;
+
+	while ((e = map_next(&a->entries, &at)) != NULL) {
+		report = report_of(e);
+		fn(arg, &report);
+	}
+}
+
+bool
+accepted_has(const struct accepted *a, const struct delivery_id *id)
+{
+	return map_find(&a->entries, id, sizeof(*id)) != NULL;
 }
 
 void

@@ -52,5 +52,8 @@ void accepted_end_origins(struct accepted *a, const struct down_pong *live);
 /* For an announcement: each is told by it. */
 typedef void (*accepted_fn)(void *arg, const struct up_report *report);
 void accepted_each(struct accepted *a, accepted_fn fn, void *arg);
+/* The same, but nothing is told. */
+void accepted_look(const struct accepted *a, accepted_fn fn, void *arg);
+bool accepted_has(const struct accepted *a, const struct delivery_id *id);
 
 #endif

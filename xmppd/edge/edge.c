@@ -80,9 +80,13 @@ kick_cb(void *arg, struct uplink_session *up, const struct down_kick *kick)
 	    : stream_error_find(condition);
 
 	(void)arg;
+	/* It is said again where it goes, or when it stays. */
+	if (s->managed != NULL && s->managed->frozen)
+		goto out;
 	if (error == STREAM_ERROR_NONE)
 		error = STREAM_UNDEFINED_CONDITION;
 	session_error(s, error, text);
+out:
 	free(condition);
 	free(text);
 }
@@ -260,7 +264,6 @@ edge_new(struct event_base *base, const struct edge_config *cfg,
 	TAILQ_INIT(&e->ending);
 	TAILQ_INIT(&e->detached);
 	TAILQ_INIT(&e->watched);
-	TAILQ_INIT(&e->ended);
 	TAILQ_INIT(&e->gone);
 	TAILQ_INIT(&e->warm);
 	TAILQ_INIT(&e->slow);

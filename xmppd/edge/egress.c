@@ -118,19 +118,39 @@ too_slow(struct session *s)
 
 /* ---- deliveries -------------------------------------------------------- */
 
+/* What is said of the session itself; false: it is no such thing. */
+static bool
+deliver_word(
+    struct session *s, const struct down_deliver *d, enum delivered *delivered)
+{
+	*delivered = DELIVERED;
+	if (d->kind == DELIVER_BOUND)
+		s->ops->bound(s, behind_nul(d->payload));
+	else if (d->kind == DELIVER_REFUSED && s->resumption != NULL)
+		yield_refused(s, d->payload);
+	else if (d->kind == DELIVER_REFUSED)
+		s->ops->refused(s, d->payload);
+	else if (d->kind == DELIVER_YIELD)
+		yield_request(s, d->payload);
+	else if (d->kind == DELIVER_KEEP)
+		yield_keep(s);
+	else if (d->kind == DELIVER_RESUMED)
+		*delivered =
+		    yield_take(s, d->payload) ? DELIVERED : DELIVERED_NOT;
+	else
+		return false;
+	return true;
+}
+
 enum delivered
 egress_deliver(struct session *s, const struct down_deliver *d)
 {
-	switch (d->kind) {
-	case DELIVER_BOUND:
-		s->ops->bound(s, behind_nul(d->payload));
-		return DELIVERED;
-	case DELIVER_REFUSED:
-		s->ops->refused(s, d->payload);
-		return DELIVERED;
-	default:
-		break;
-	}
+	enum delivered delivered;
+
+	if (deliver_word(s, d, &delivered))
+		return delivered;
+	if (s->managed != NULL && s->managed->frozen)
+		return DELIVERED_LATER;
 	if (s->csi != NULL && csi_holds(s, d))
 		return DELIVERED;
 	csi_flush(s);

@@ -140,6 +140,10 @@ managed_moved(struct session *s, uint64_t seq)
 {
 	struct managed *m = s->managed;
 
+	if (seq != 0 && yield_is_done(s, seq)) {
+		session_leave(s);
+		return;
+	}
 	if (seq != 0)
 		sm_frame_done(m->sm, seq);
 	if (s->conn != NULL && sm_owes(m->sm, false))
@@ -159,8 +163,8 @@ acknowledged_cb(void *arg, const struct sm_stanza *stanza)
 }
 
 /* XEP-0198, 6. */
-static void
-blame(struct session *s, uint32_t h, uint32_t sent)
+void
+managed_blame(struct session *s, uint32_t h, uint32_t sent)
 {
 	buf_addf(&s->edge->out,
 	    "<stream:error><undefined-condition xmlns='" NS_STREAM_ERRORS "'/>"
@@ -173,12 +177,18 @@ blame(struct session *s, uint32_t h, uint32_t sent)
 }
 
 bool
+managed_may_acknowledge(const struct session *s, uint32_t h)
+{
+	return sm_may_ack(s->managed->sm, h);
+}
+
+bool
 managed_acknowledged(struct session *s, uint32_t h, struct session *blamed)
 {
 	struct sm *sm = s->managed->sm;
 
 	if (sm_acked(sm, h, acknowledged_cb, s) == SM_ACK_TOO_HIGH) {
-		blame(blamed, h, sm_count_sent(sm));
+		managed_blame(blamed, h, sm_count_sent(sm));
 		return false;
 	}
 	egress_settle(s);
@@ -186,6 +196,12 @@ managed_acknowledged(struct session *s, uint32_t h, struct session *blamed)
 }
 
 /* ---- elements ---------------------------------------------------------- */
+
+struct sm_limits
+managed_limits(const struct session *s)
+{
+	return (struct sm_limits){ STANZAS_MAX, s->ops->queue_max };
+}
 
 static uint64_t
 resume_ms(const struct edge *e, const char *max)
@@ -201,7 +217,7 @@ resume_ms(const struct edge *e, const char *max)
 bool
 managed_enable(struct session *s, bool resume, const char *max, struct buf *out)
 {
-	const struct sm_limits limits = { STANZAS_MAX, s->ops->queue_max };
+	const struct sm_limits limits = managed_limits(s);
 	struct managed *m;
 
 	if (s->managed != NULL || s->stream.state != STREAM_BOUND) {

@@ -8,6 +8,7 @@
  *     -> all that came from the old one is handled
  *     -> <resumed/>: the session is the new connection's; what its client
  *        lacks is sent again
+ *   it isn't here -> yield.c
  *   nobody comes in time, or the session ends otherwise -> what its client has
  *     not acknowledged is given back to the router (FRAME_RETURN), and a stored
  *     message stays stored
@@ -25,21 +26,6 @@
 #include "common/xmalloc.h"
 
 #define SECRET_LEN 22 /* characters of an id that are random: 128 bits */
-#define ENDED_MAX 1000
-
-/* A session that has ended: its client may ask how much of what it had sent is
- * handled. */
-struct ended {
-	TAILQ_ENTRY(ended) next;
-	char *id, *bare;
-	uint32_t h;
-};
-
-/* What a new connection waits to go on as. */
-struct resumption {
-	struct managed *old;
-	resume_done_fn done;
-};
 
 /* Tells where the session is, and nobody can guess it. */
 char *
@@ -55,46 +41,9 @@ resume_new_id(const struct session *s)
 	return buf_steal_str(&b);
 }
 
-/* ---- those that have ended --------------------------------------------- */
-
-static void
-ended_free(struct edge *e, struct ended *n)
-{
-	TAILQ_REMOVE(&e->ended, n, next);
-	map_remove_str(&e->ended_ids, n->id);
-	free(n->id);
-	free(n->bare);
-	free(n);
-}
-
-static void
-ended_note(struct session *s)
-{
-	struct edge *e = s->edge;
-	struct managed *m = s->managed;
-	struct ended *n;
-
-	if (m->id == NULL)
-		return;
-	if (e->ended_ids.count >= ENDED_MAX)
-		ended_free(e, TAILQ_FIRST(&e->ended));
-	n = xcalloc(1, sizeof(*n));
-	n->id = m->id;
-	m->id = NULL;
-	n->bare = xstrdup(s->bare);
-	/* What has come from it goes on, but for want of a leader. */
-	n->h = uplink_has_leader(e->uplink) ? sm_count_received(m->sm)
-					    : sm_handled(m->sm);
-	TAILQ_INSERT_TAIL(&e->ended, n, next);
-	map_put_str(&e->ended_ids, n->id, n);
-}
-
 void
 resume_clear(struct edge *e)
 {
-	while (!TAILQ_EMPTY(&e->ended))
-		ended_free(e, TAILQ_FIRST(&e->ended));
-	map_clear(&e->ended_ids);
 	map_clear(&e->resumable);
 }
 
@@ -117,7 +66,7 @@ detached_insert(struct session *s)
 
 /* Stored messages that were half out before <enable/> can't be sent again. */
 static bool
-can_go_on(const struct session *s)
+has_a_future(const struct session *s)
 {
 	if (s->managed == NULL || s->managed->id == NULL ||
 	    s->stream.state != STREAM_BOUND)
@@ -133,7 +82,7 @@ resume_detach(struct session *s, const char *why)
 {
 	struct managed *m = s->managed;
 
-	if (!can_go_on(s))
+	if (!has_a_future(s))
 		return false;
 	log_info("edge: %s: connection lost: %s; it may be resumed for %" PRIu64
 		 " s",
@@ -156,7 +105,8 @@ resume_expire(struct edge *e, uint64_t now)
 	for (s = TAILQ_FIRST(&e->detached); s != NULL && s->until <= now;
 	     s = next) {
 		next = TAILQ_NEXT(s, next);
-		if (s->managed->heir == NULL)
+		if (s->managed->heir == NULL && !s->managed->claimed &&
+		    !s->managed->frozen)
 			session_abort(s, "not resumed in time");
 	}
 }
@@ -168,7 +118,8 @@ resumption_end(struct session *heir)
 {
 	if (heir->resumption == NULL)
 		return;
-	heir->resumption->old->heir = NULL;
+	if (heir->resumption->old != NULL)
+		heir->resumption->old->heir = NULL;
 	free(heir->resumption);
 	heir->resumption = NULL;
 }
@@ -183,15 +134,24 @@ answer(struct session *s, resume_done_fn done, bool resumed, struct buf *b)
 }
 
 static void
-refuse(struct session *s, const char *bare, const char *previd,
-    resume_done_fn done)
+refuse(struct session *s, resume_done_fn done, const uint32_t *h)
 {
-	const struct ended *n = map_find_str(&s->edge->ended_ids, previd);
 	struct buf b = { 0 };
 
-	managed_write_failed(&b, STANZA_ITEM_NOT_FOUND,
-	    n != NULL && strcmp(n->bare, bare) == 0 ? &n->h : NULL);
+	managed_write_failed(&b, STANZA_ITEM_NOT_FOUND, h);
 	answer(s, done, false, &b);
+}
+
+void
+resume_refused(struct session *s, const uint32_t *h)
+{
+	resume_done_fn done;
+
+	if (s->resumption == NULL)
+		return;
+	done = s->resumption->done;
+	resumption_end(s);
+	refuse(s, done, h);
 }
 
 static void
@@ -211,22 +171,21 @@ take_over(struct session *s, struct session *old)
 	m->session = s;
 	old->managed = NULL;
 	egress_move(old, s);
-	s->since = old->since;
 	session_abort(old, "resumed");
 }
 
+/* The session is this connection's now. */
 static void
-finish(struct session *s, struct session *old, resume_done_fn done)
+go_on(struct session *s, resume_done_fn done)
 {
-	struct managed *m = old->managed;
+	struct managed *m = s->managed;
 	struct buf b = { 0 };
-	int64_t since = old->since;
+	int64_t since = s->since;
 
 	buf_addf(&b, "<resumed xmlns='" NS_SM "' h='%" PRIu32 "'",
 	    sm_handled(m->sm));
 	xml_add_attr(&b, "previd", m->id);
 	buf_add_str(&b, "/>");
-	take_over(s, old);
 	log_info("edge: %s: resumed from %s", s->up.full, s->peer);
 	answer(s, done, true, &b);
 	session_is_bound(s);
@@ -242,11 +201,26 @@ resume_moved(struct managed *m)
 	struct session *heir = m->heir;
 	resume_done_fn done;
 
-	if (heir == NULL || sm_handled(m->sm) != sm_count_received(m->sm))
+	if (sm_handled(m->sm) != sm_count_received(m->sm))
+		return;
+	if (m->claimed)
+		yield_now(m->session);
+	if (heir == NULL)
 		return;
 	done = heir->resumption->done;
 	resumption_end(heir);
-	finish(heir, m->session, done);
+	heir->since = m->session->since;
+	take_over(heir, m->session);
+	go_on(heir, done);
+}
+
+void
+resume_taken(struct session *s)
+{
+	resume_done_fn done = s->resumption->done;
+
+	resumption_end(s);
+	go_on(s, done);
 }
 
 /*
@@ -254,31 +228,39 @@ resume_moved(struct managed *m)
  * by the client, and come twice: the answer waits for it.
  */
 static void
-wait_for_old(struct session *s, struct managed *m, resume_done_fn done)
+wait_for(struct session *s, struct managed *m, uint32_t h, resume_done_fn done)
 {
 	s->resumption = xcalloc(1, sizeof(*s->resumption));
 	s->resumption->old = m;
+	s->resumption->h = h;
 	s->resumption->done = done;
-	m->heir = s;
 	if (s->stream.state == STREAM_UNBOUND)
 		stream_set_state(&s->stream, STREAM_BINDING, s->peer);
-	resume_moved(m);
 }
 
 /* The newest connection is the one that its client has. */
-static void
-free_from_others(struct managed *m)
+void
+resume_detach_all(struct session *s)
 {
-	if (m->heir != NULL)
-		session_error(m->heir, STREAM_CONFLICT, NULL);
-	if (m->session->conn != NULL)
-		session_replace(m->session);
+	if (s->managed->heir != NULL)
+		session_error(s->managed->heir, STREAM_CONFLICT, NULL);
+	if (s->conn != NULL)
+		session_replace(s);
+}
+
+bool
+resume_is_possible(const struct session *s)
+{
+	return s->stream.state == STREAM_DETACHED || has_a_future(s);
 }
 
 static bool
-is_resumable(const struct session *s)
+is_an_id(const char *previd)
 {
-	return s->stream.state == STREAM_DETACHED || can_go_on(s);
+	struct text list = text_of(previd);
+	struct sid sid;
+
+	return sids_next(&list, &sid);
 }
 
 void
@@ -287,15 +269,23 @@ resume_begin(struct session *s, const char *bare, const char *previd,
 {
 	struct managed *m = map_find_str(&s->edge->resumable, previd);
 
+	/* It isn't here, or on its way elsewhere. */
+	if ((m == NULL || m->claimed || m->frozen) && is_an_id(previd)) {
+		wait_for(s, NULL, h, done);
+		yield_ask(s, bare, previd, h);
+		return;
+	}
 	if (m == NULL || strcmp(m->session->bare, bare) != 0 ||
-	    !is_resumable(m->session)) {
-		refuse(s, bare, previd, done);
+	    !resume_is_possible(m->session)) {
+		refuse(s, done, NULL);
 		return;
 	}
 	if (!managed_acknowledged(m->session, h, s))
 		return;
-	free_from_others(m);
-	wait_for_old(s, m, done);
+	resume_detach_all(m->session);
+	wait_for(s, m, h, done);
+	m->heir = s;
+	resume_moved(m);
 }
 
 /* ---- the end ----------------------------------------------------------- */
@@ -344,9 +334,19 @@ give_back_cb(void *arg, const struct sm_stanza *stanza)
 void
 resume_give_back(struct session *s)
 {
+	struct managed *m = s->managed;
+	uint32_t h;
+
 	resumption_end(s);
-	if (s->managed != NULL)
-		sm_each(s->managed->sm, give_back_cb, s);
+	if (m == NULL || !s->up.begun)
+		return;
+	sm_each(m->sm, give_back_cb, s);
+	if (m->id == NULL)
+		return;
+	/* What has come from it goes on, but for want of a leader. */
+	h = uplink_has_leader(s->edge->uplink) ? sm_count_received(m->sm)
+					       : sm_handled(m->sm);
+	xasprintf(&s->up.handled, "%" PRIu32, h);
 }
 
 static void
@@ -360,35 +360,26 @@ still_stored_cb(void *arg, const struct sm_stanza *stanza)
 
 /* Who waited for this session hears that it has ended. */
 static void
-disappoint(struct session *s, const char *id, const char *bare)
+disappoint(struct session *heir, uint32_t h)
 {
-	struct session *heir = s->managed->heir;
-	resume_done_fn done;
-
-	if (heir == NULL)
-		return;
-	done = heir->resumption->done;
-	resumption_end(heir);
-	refuse(heir, bare, id, done);
+	if (heir != NULL)
+		resume_refused(heir, &h);
 }
 
 void
 resume_end(struct session *s)
 {
 	struct managed *m = s->managed;
-	char *id;
 
 	if (m == NULL)
 		return;
 	managed_unwatch(m);
-	sm_each(m->sm, still_stored_cb, s->edge);
-	if (m->id != NULL) {
+	if (!m->left)
+		sm_each(m->sm, still_stored_cb, s->edge);
+	if (m->id != NULL)
 		map_remove_str(&s->edge->resumable, m->id);
-		id = xstrdup(m->id);
-		ended_note(s);
-		disappoint(s, id, s->bare);
-		free(id);
-	}
+	disappoint(m->heir, sm_count_received(m->sm));
+	free(m->id);
 	sm_free(m->sm);
 	free(m);
 	s->managed = NULL;

@@ -181,6 +181,14 @@ session_finish(struct session *s, const char *why)
 }
 
 void
+session_leave(struct session *s)
+{
+	s->managed->left = true;
+	uplink_remove(s->edge->uplink, &s->up);
+	session_abort(s, "it goes on elsewhere");
+}
+
+void
 session_let_go(struct session *s)
 {
 	list_remove(s);

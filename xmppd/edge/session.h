@@ -69,6 +69,10 @@ struct managed {
 	char *id;             /* it may be resumed by; NULL: it mayn't */
 	uint64_t resume_ms;   /* for so long */
 	struct session *heir; /* waits to go on as it; NULL: none */
+	bool claimed;         /* by a connection at another edge */
+	bool frozen;          /* its state is on its way there */
+	uint64_t frozen_by;   /* the frame that it is in */
+	bool left;            /* it is there */
 	uint64_t busy_since;  /* the newest stanza to it */
 	bool watched;         /* in edge.watched */
 	TAILQ_ENTRY(managed) next_watched;
@@ -81,8 +85,14 @@ TAILQ_HEAD(managed_list, managed);
 typedef void (*resume_done_fn)(
     struct session *s, bool resumed, const char *answer);
 
+/* What a new connection waits to go on as. */
+struct resumption {
+	struct managed *old; /* NULL: it isn't here */
+	uint32_t h;
+	resume_done_fn done;
+};
+
 struct csi;
-struct resumption;
 
 struct c2s_login;
 struct component_login;
@@ -125,8 +135,6 @@ struct session {
 
 TAILQ_HEAD(session_list, session);
 
-TAILQ_HEAD(ended_list, ended);
-
 struct edge {
 	struct event_base *base;
 	struct conn_loop *loop;
@@ -148,8 +156,6 @@ struct edge {
 	struct session_list throttled; /* who sends more than it may */
 	struct managed_list watched;   /* to whom something may be said */
 	struct map resumable;          /* struct managed by id */
-	struct ended_list ended;       /* sessions that could be resumed, */
-	struct map ended_ids;          /* also by id: the newest of them */
 	size_t connection_count, component_count;
 	struct edge_counters counters;
 	uint64_t next_sweep, next_tick;
@@ -185,6 +191,9 @@ void session_let_go(struct session *s);
 /* Another connection takes this one's place: it ends, and the session goes on
  * without one. */
 void session_replace(struct session *s);
+
+/* The session has gone on elsewhere. */
+void session_leave(struct session *s);
 
 /*
  * Ends: with a stream error; in order; or at once, without a word. After any
@@ -260,6 +269,7 @@ bool managed_enable(
 void managed_write_failed(
     struct buf *out, enum stanza_error error, const uint32_t *h);
 void managed_element(struct session *s, const struct xml_stanza *stanza);
+struct sm_limits managed_limits(const struct session *s);
 /* A stanza of the peer was taken, or answered. */
 void managed_received(struct session *s, uint64_t frames);
 /* A stanza goes to the peer: before, and after it is written. */
@@ -272,6 +282,9 @@ void managed_write_last(struct session *s, struct buf *out);
 /* The peer has handled h stanzas; false after a stream error, on `blamed`. */
 bool managed_acknowledged(
     struct session *s, uint32_t h, struct session *blamed);
+bool managed_may_acknowledge(const struct session *s, uint32_t h);
+/* The stream error for more than was sent. */
+void managed_blame(struct session *s, uint32_t h, uint32_t sent);
 void managed_watch(struct managed *m);
 void managed_unwatch(struct managed *m);
 void managed_sweep(struct edge *e, uint64_t now);
@@ -298,6 +311,27 @@ void resume_end(struct session *s);
 /* Ends those that nobody has resumed in time. */
 void resume_expire(struct edge *e, uint64_t now);
 void resume_clear(struct edge *e);
+/* The other edge's word: the session is here now; or it doesn't come. `h`: how
+ * many stanzas were handled, or NULL. */
+void resume_taken(struct session *s);
+void resume_refused(struct session *s, const uint32_t *h);
+bool resume_is_possible(const struct session *s);
+/* No connection is the session's any more. */
+void resume_detach_all(struct session *s);
+
+/* ---- yield.c: from edge to edge ----------------------------------------- */
+
+/* Asks for a session that isn't here. */
+void yield_ask(
+    struct session *s, const char *bare, const char *previd, uint32_t h);
+void yield_refused(struct session *s, struct text why);
+/* False if the session has ended over it. */
+bool yield_take(struct session *s, struct text state);
+void yield_request(struct session *s, struct text request);
+void yield_now(struct session *s);
+void yield_keep(struct session *s);
+/* Whether the frame `seq` of the session was the one with its state. */
+bool yield_is_done(const struct session *s, uint64_t seq);
 
 /* ---- csi.c: XEP-0352 ---------------------------------------------------- */
 

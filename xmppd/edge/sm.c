@@ -224,13 +224,19 @@ sm_asks(struct sm *m, bool idle)
 	return ask;
 }
 
+bool
+sm_may_ack(const struct sm *m, uint32_t h)
+{
+	return is_behind(h, m->acked) || h - m->acked <= m->count;
+}
+
 enum sm_ack
 sm_acked(struct sm *m, uint32_t h, sm_stanza_fn fn, void *arg)
 {
 	m->asking = false;
 	if (is_behind(h, m->acked))
 		return SM_ACK_OLD;
-	if (h - m->acked > m->count)
+	if (!sm_may_ack(m, h))
 		return SM_ACK_TOO_HIGH;
 	for (; m->acked != h; m->acked++) {
 		fn(arg, STAILQ_FIRST(&m->queue));

@@ -81,6 +81,8 @@ enum sm_ack {
  * then freed. */
 typedef void (*sm_stanza_fn)(void *arg, const struct sm_stanza *stanza);
 enum sm_ack sm_acked(struct sm *m, uint32_t h, sm_stanza_fn fn, void *arg);
+/* Whether it wouldn't be too high. */
+bool sm_may_ack(const struct sm *m, uint32_t h);
 uint32_t sm_count_sent(const struct sm *m);
 size_t sm_unacked(const struct sm *m);
 /* All that are not acknowledged, in order. */

@@ -104,12 +104,10 @@ uplink_accepted(const struct uplink *u)
 
 /* ---- sessions ---------------------------------------------------------- */
 
-void
-uplink_begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
+static void
+begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
     uint32_t window)
 {
-	struct up_frame frame = { .kind = FRAME_BIND, .flags = s->flags };
-
 	s->sid.node = u->cfg.node;
 	s->sid.edge = u->cfg.edge;
 	s->sid.id = u->next_id++;
@@ -119,8 +117,30 @@ uplink_begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
 	s->roster = s->account_id = 0;
 	s->queue = link_queue_new(u->link, s, window);
 	map_put(&u->sessions, &s->sid, sizeof(s->sid), s);
+}
+
+void
+uplink_begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
+    uint32_t window)
+{
+	struct up_frame frame = { .kind = FRAME_BIND, .flags = s->flags };
+
+	begin(u, s, kind, window);
 	frame.to = text_of(s->full);
 	frame.payload = text_of(s->account);
+	uplink_send(u, s, &frame);
+}
+
+void
+uplink_resume(struct uplink *u, struct uplink_session *s,
+    enum session_kind kind, uint32_t window, const char *id, const char *h)
+{
+	struct up_frame frame = { .kind = FRAME_RESUME };
+
+	begin(u, s, kind, window);
+	frame.to = text_of(s->full);
+	frame.child = text_of(id);
+	frame.lang = text_of(h);
 	uplink_send(u, s, &frame);
 }
 
@@ -139,11 +159,12 @@ uplink_remove(struct uplink *u, struct uplink_session *s)
 	map_remove(&u->sessions, &s->sid, sizeof(s->sid));
 	link_queue_close(s->queue);
 	s->queue = NULL;
-	s->begun = s->bound = false;
+	s->begun = s->bound = s->yielded = false;
 	free(s->full);
 	free(s->account);
 	free(s->presence);
-	s->full = s->account = s->presence = NULL;
+	free(s->handled);
+	s->full = s->account = s->presence = s->handled = NULL;
 	s->presence_len = 0;
 }
 
@@ -154,20 +175,11 @@ uplink_end(struct uplink *u, struct uplink_session *s)
 
 	if (!s->begun)
 		return;
+	frame.lang = text_of(s->handled);
 	/* A leader that comes after is told of no session. */
 	if (!u->expiring)
 		uplink_send(u, s, &frame);
 	uplink_remove(u, s);
-}
-
-void
-uplink_move(
-    struct uplink *u, struct uplink_session *from, struct uplink_session *to)
-{
-	*to = *from;
-	memset(from, 0, sizeof(*from));
-	link_queue_set_owner(to->queue, to);
-	map_put(&u->sessions, &to->sid, sizeof(to->sid), to);
 }
 
 uint64_t
@@ -251,6 +263,7 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 	m.sid = s->sid;
 	m.kind = s->kind;
 	m.bound = s->bound;
+	m.yielded = s->yielded;
 	m.roster = s->roster;
 	m.account = s->account_id;
 	m.full = text_of(s->full);

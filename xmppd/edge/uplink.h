@@ -32,10 +32,12 @@ struct uplink_session {
 	uint8_t flags;       /* FRAME_BIND_*; set it before uplink_begin() */
 	bool begun;          /* between uplink_begin() and its end */
 	bool bound;          /* the bind result has been delivered */
+	bool yielded;        /* FRAME_YIELD was sent, and may still go on */
 	uint64_t roster;     /* version that it was told of; 0: has not asked */
 	uint64_t account_id; /* once bound; 0 for a component */
 	char *full;          /* full JID; a component's: its domain */
 	char *account;       /* as in FRAME_BIND; NULL for a component */
+	char *handled;       /* FRAME_UNBIND's lang; NULL: absent */
 	char *presence;      /* newest broadcast presence; NULL: none */
 	size_t presence_len;
 	struct link_queue *queue;
@@ -50,6 +52,7 @@ enum delivered {
 			    it; uplink_settle() follows, and the router waits
 			    for nothing but that before it deletes the row */
 	DELIVERED_BOTH,   /* slowly, and kept: uplink_taken() comes before */
+	DELIVERED_LATER,  /* not, but say nothing: it will be sent again */
 	DELIVERED_NOT,    /* the session was ended, by uplink_end() */
 };
 
@@ -83,8 +86,22 @@ void uplink_free(struct uplink *u);
 /* Asks for the bind of `full`. `window`: its frames not acknowledged. */
 void uplink_begin(struct uplink *u, struct uplink_session *s,
     enum session_kind kind, uint32_t window);
+/* Asks to go on as a session that is elsewhere, which `id` names; `full` is who
+ * asks. It ends with DELIVER_REFUSED, or uplink_become(). */
+void uplink_resume(struct uplink *u, struct uplink_session *s,
+    enum session_kind kind, uint32_t window, const char *id, const char *h);
+/* What a session is, for another edge, and there. False: it can't be read. */
+void uplink_encode(const struct uplink_session *s, struct buf *b);
+bool uplink_become(
+    struct uplink *u, struct uplink_session *s, struct cursor *c);
 /* The session has ended; its unbind is sent. Clears what it owns. */
 void uplink_end(struct uplink *u, struct uplink_session *s);
+/* It has gone on elsewhere: nothing is sent. */
+void uplink_remove(struct uplink *u, struct uplink_session *s);
+/* What was accepted for a session, here or elsewhere. */
+void uplink_accepted_of(struct uplink *u, const struct sid *sid,
+    void (*fn)(void *arg, const struct up_report *report), void *arg);
+void uplink_has_accepted(struct uplink *u, const struct up_report *report);
 /* sid, session_kind, num, low and resent are filled in. */
 void uplink_send(
     struct uplink *u, struct uplink_session *s, struct up_frame *frame);

@@ -28,8 +28,6 @@ struct uplink {
 
 /* Sends what an encoder has just put into `out`. */
 void uplink_flush(struct uplink *u);
-/* It is no session any more: neither announced nor a target. */
-void uplink_remove(struct uplink *u, struct uplink_session *s);
 void uplink_answer(
     struct uplink *u, struct query *q, int code, struct text data);
 /* Ends everything if hold is over (rule 11); whether it was. */

@@ -73,6 +73,8 @@ take(struct uplink *u, const struct down_deliver *m)
 			uplink_remove(u, s); /* no unbind: see FRAME_BIND */
 		delivered = u->ops.deliver(u->ops.arg, s, m);
 	}
+	if (delivered == DELIVERED_LATER)
+		return;
 	if (delivered == DELIVERED_NOT) {
 		tell_refused(u, &m->id);
 		return;

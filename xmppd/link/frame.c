@@ -36,6 +36,20 @@ text_decode(struct cursor *c)
 	return t;
 }
 
+/* Bytes, not characters: a session's state holds zeroes. */
+static struct text
+bytes_decode(struct cursor *c)
+{
+	struct text t = { NULL, 0 };
+	uint32_t len = cursor_u32(c);
+
+	if (len == UINT32_MAX)
+		return t;
+	t.data = (const char *)cursor_bytes(c, len);
+	t.len = t.data == NULL ? 0 : len;
+	return t;
+}
+
 /* A flag that is neither 0 nor 1 was made by no encoder. */
 static bool
 bool_decode(struct cursor *c)
@@ -200,6 +214,7 @@ up_session_encode(struct buf *b, uint64_t term, const struct up_session *m)
 	sid_encode(b, &m->sid);
 	buf_add_u8(b, m->kind);
 	buf_add_u8(b, m->bound);
+	buf_add_u8(b, m->yielded);
 	buf_add_u64(b, m->roster);
 	buf_add_u64(b, m->account);
 	text_encode(b, m->full);
@@ -212,6 +227,7 @@ up_session_decode(struct cursor *c, struct up_session *m)
 	m->sid = sid_decode(c);
 	m->kind = enum_decode(c, SESSION_CLIENT, SESSION_COMPONENT);
 	m->bound = bool_decode(c);
+	m->yielded = bool_decode(c);
 	m->roster = cursor_u64(c);
 	m->account = cursor_u64(c);
 	m->full = text_decode(c);
@@ -237,7 +253,7 @@ up_report_decode(struct cursor *c, struct up_report *m)
 {
 	m->id = delivery_id_read(c);
 	m->sender = sid_decode(c);
-	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
+	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESUMED);
 	m->lane = cursor_u64(c);
 	m->kept = bool_decode(c);
 	return decoded(c);
@@ -306,7 +322,7 @@ up_frame_decode(struct cursor *c, struct up_frame *m)
 	m->id = text_decode(c);
 	m->lang = text_decode(c);
 	m->child = text_decode(c);
-	m->payload = text_decode(c);
+	m->payload = bytes_decode(c);
 	return decoded(c);
 }
 
@@ -393,8 +409,8 @@ down_deliver_decode(struct cursor *c, struct down_deliver *m)
 	m->low = cursor_u64(c);
 	m->lane = cursor_u64(c);
 	m->value = cursor_u64(c);
-	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESULT);
-	m->payload = text_decode(c);
+	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESUMED);
+	m->payload = bytes_decode(c);
 	m->others = text_decode(c);
 	return decoded(c);
 }
@@ -496,7 +512,6 @@ down_answer_decode(struct cursor *c, struct down_answer *m)
 {
 	m->id = cursor_u64(c);
 	m->code = (int32_t)cursor_u32(c);
-	/* Bytes, not characters: keys hold zeroes. */
-	m->data.data = (const char *)cursor_block(c, &m->data.len);
+	m->data = bytes_decode(c);
 	return decoded(c);
 }

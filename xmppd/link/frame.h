@@ -110,6 +110,7 @@ struct up_session {
 	uint8_t kind;         /* enum session_kind */
 	bool bound;           /* its bind result has been delivered */
 	struct text full;     /* full JID; a component's: its domain */
+	bool yielded;         /* FRAME_YIELD was sent and isn't acknowledged */
 	struct text presence; /* newest broadcast presence; absent: none */
 	uint64_t roster;      /* version that it was told of; 0: has not asked
 				 for its roster (RFC 6121, 2.1.6) */
@@ -135,10 +136,23 @@ enum frame_kind {
 			   DELIVER_REFUSED ends the session:
 			   no unbind follows, and the next try is another */
 	FRAME_UNBIND,   /* session has ended; payload: an unavailable presence
-			   stanza with its status, or absent */
+			   stanza with its status, or absent; `lang`: how many
+			   of its stanzas were handled, if it could have been
+			   resumed (XEP-0198) */
 	FRAME_MESSAGE,
 	FRAME_PRESENCE,
 	FRAME_IQ,
+	FRAME_RESUME, /* what FRAME_BIND is for a connection that wants to go on
+			 as a session which is at another edge (XEP-0198): `to`
+			 is the bare JID, or domain, that has logged in, `child`
+			 the id, which begins with the session's sid
+			 (sids_add()), `lang` how many stanzas its client has.
+			 DELIVER_RESUMED or DELIVER_REFUSED follows: the frame's
+			 own session has ended then, without an unbind */
+	FRAME_YIELD,  /* the answer to DELIVER_YIELD; payload: the session's
+			 state. It takes no deliveries from now on; it is gone
+			 when the frame is acknowledged, unless DELIVER_KEEP
+			 comes before. `child`: instead, why it goes on here */
 	FRAME_RETURN, /* a message or iq that the session, which has ended, had
 			 accepted and its client has not (XEP-0198): to be
 			 delivered anew, without that session. As the stanza's
@@ -228,6 +242,11 @@ enum deliver_kind {
 	DELIVER_REFUSED,    /* bind refused; payload: stanza error condition */
 	DELIVER_RESULT,     /* the same as STANZA: a roster, from which on the
 			       session is interested */
+	DELIVER_YIELD,      /* the connection of a FRAME_RESUME wants to go on
+			       as this session; payload: that frame's `lang`, a
+			       blank, and its `child` */
+	DELIVER_KEEP,       /* the session goes on here after all */
+	DELIVER_RESUMED,    /* payload: as FRAME_YIELD has it */
 };
 
 struct down_deliver {

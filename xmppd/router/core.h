@@ -141,7 +141,10 @@ struct login {
 	struct caps *caps;         /* what its client wants; NULL: nothing */
 	bool caps_read, caps_asked;
 	TAILQ_ENTRY(login) of_caps;
-	TAILQ_ENTRY(login) of_user, of_edge;
+	bool moving;        /* to another edge: takes no deliveries yet */
+	struct job *heir;   /* whose connection wants it; NULL: none does */
+	struct job *yield;  /* that holds its state; NULL: none */
+	TAILQ_ENTRY(login) of_user, of_edge, next_moving;
 };
 
 enum rows_state { ROWS_UNKNOWN, ROWS_NONE, ROWS_SOME };
@@ -326,6 +329,10 @@ struct router {
 	struct job_list run;
 	TAILQ_HEAD(user_list, user) touched;
 	struct job_list unsettled; /* rule 9: wait for settled, or grace */
+	struct job_list resuming;  /* wait for each other */
+	struct login_list moving;
+	TAILQ_HEAD(past_list, past) past; /* sessions that could be resumed, */
+	struct map past_sids;             /* also by sid */
 	struct buf out, scratch;
 };
 
@@ -355,6 +362,8 @@ bool presence_step(struct router *r, struct job *job);  /* presence.c */
 bool subscribe_step(struct router *r, struct job *job); /* subscribe.c */
 bool iq_step(struct router *r, struct job *job);        /* iq.c */
 bool return_step(struct router *r, struct job *job);    /* returned.c */
+bool resume_step(struct router *r, struct job *job);    /* handover.c */
+bool yield_step(struct router *r, struct job *job);     /* handover.c */
 
 /* What a handler of an IQ returns beside 0 and what is wrong: it is to be
  * called again when the job is woken. */
@@ -510,6 +519,16 @@ void offline_deleted(struct router *r, const struct store_event *event);
 void offline_free(struct router *r);
 struct bytes *offline_stamped(
     const struct router *r, struct text stanza, int64_t time);
+
+/* handover.c */
+void handover_adopt(struct router *r, struct login *s);
+void handover_shown(struct router *r, struct login *s);
+void handover_gone(struct router *r, struct login *s);
+bool handover_saves(struct router *r, struct login *s);
+void handover_note_end(
+    struct router *r, const struct login *s, struct text handled);
+void handover_tick(struct router *r);
+void handover_free(struct router *r);
 
 /* returned.c */
 struct login *returned_sender(struct router *r, const struct job *job);

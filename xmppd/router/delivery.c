@@ -112,7 +112,7 @@ delivery_send(struct router *r, struct delivery *d)
 	struct edge_state *edge = d->target->edge;
 	struct down_deliver m;
 
-	if (!edge->ready)
+	if (!edge->ready || d->target->moving)
 		return;
 	memset(&m, 0, sizeof(m));
 	m.id = d->id;
@@ -297,7 +297,7 @@ static bool
 is_looked_at(const struct job *job)
 {
 	return job->f.kind == FRAME_MESSAGE || job->f.kind == FRAME_IQ ||
-	    job->f.kind == FRAME_RETURN;
+	    job->f.kind >= FRAME_RESUME;
 }
 
 static void

@@ -31,6 +31,7 @@ enum mirror_kind {
 	MIRROR_DIRECT,
 	MIRROR_UNDIRECT,
 	MIRROR_END,
+	MIRROR_MOVE,
 	MIRROR_COMPLETE,
 	MIRROR_KINDS
 };
@@ -146,6 +147,7 @@ entry_encode(struct buf *b, const struct entry *e)
 
 	sid_encode(b, &e->sid);
 	origin_encode(b, &e->origin);
+	buf_add_u8(b, e->moved);
 	buf_add_u8(b, e->kind);
 	buf_add_u8(b, e->wants);
 	buf_add_u64(b, e->account);
@@ -195,6 +197,7 @@ entry_decode(struct cursor *c)
 
 	e->sid = sid_decode(c);
 	e->origin = origin_decode(c);
+	e->moved = cursor_u8(c) != 0;
 	e->kind = cursor_u8(c);
 	e->wants = cursor_u8(c);
 	e->account = cursor_u64(c);
@@ -375,6 +378,10 @@ apply_to_entry(struct directory *d, uint8_t kind, struct cursor *c)
 		directed_clear(e);
 	} else if (kind == MIRROR_END) {
 		entry_remove(d, e);
+	} else if (kind == MIRROR_MOVE) {
+		e->origin = origin_decode(c);
+		e->moved = true;
+		e->newest = e->initial = 0;
 	} else {
 		apply_directed(e, kind, c);
 	}
@@ -489,6 +496,16 @@ directory_end(struct directory *d, struct buf *out, const struct sid *sid)
 {
 	event_begin(d, out, MIRROR_END);
 	sid_encode(out, sid);
+	event_end(d, out);
+}
+
+void
+directory_move(struct directory *d, struct buf *out, const struct sid *sid,
+    const struct origin *origin)
+{
+	event_begin(d, out, MIRROR_MOVE);
+	sid_encode(out, sid);
+	origin_encode(out, origin);
 	event_end(d, out);
 }
 

@@ -228,8 +228,7 @@ receive_session(struct edge_state *e, struct cursor *c)
 	s = xmalloc(sizeof(*s) + len);
 	memcpy(s->raw, c->p, len);
 	cursor_init(&copy, s->raw, len);
-	if (up_session_decode(&copy, &s->m) != RES_OK ||
-	    s->m.sid.node != e->id.node || s->m.sid.edge != e->id.edge) {
+	if (up_session_decode(&copy, &s->m) != RES_OK) {
 		free(s);
 		return RES_INVALID;
 	}
@@ -368,7 +367,7 @@ announced_missing(struct router *r, struct edge_state *e)
 
 	for (s = TAILQ_FIRST(&e->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, of_edge);
-		if (!s->shown)
+		if (!s->shown && !s->moving)
 			login_end(r, s, none);
 	}
 }
@@ -433,7 +432,7 @@ receive_taken(struct router *r, struct cursor *c)
 }
 
 static int
-receive_refused(struct router *r, struct cursor *c)
+receive_refused(struct router *r, struct edge_state *e, struct cursor *c)
 {
 	struct delivery_id id;
 	struct delivery *d;
@@ -442,8 +441,9 @@ receive_refused(struct router *r, struct cursor *c)
 	if (delivery_id_decode(c, &id) != RES_OK)
 		return RES_INVALID;
 	s = login_find(r, &id.sid);
-	if (s != NULL)
-		login_refused(r, s);
+	if (s == NULL || s->edge != e)
+		return RES_OK;
+	login_refused(r, s);
 	d = delivery_find(r, &id);
 	if (d != NULL && !d->accepted)
 		delivery_drop(r, d);
@@ -563,7 +563,7 @@ receive(struct router *r, struct edge_state *e, uint8_t what, struct cursor *c)
 	case UP_TAKEN:
 		return receive_taken(r, c);
 	case UP_REFUSED:
-		return receive_refused(r, c);
+		return receive_refused(r, e, c);
 	case UP_PING:
 		return receive_ping(r, e, c);
 	case UP_QUERY:

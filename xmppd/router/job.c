@@ -19,6 +19,8 @@ static const job_step steps[] = {
 	[FRAME_MESSAGE] = message_step,
 	[FRAME_PRESENCE] = presence_step,
 	[FRAME_IQ] = iq_step,
+	[FRAME_RESUME] = resume_step,
+	[FRAME_YIELD] = yield_step,
 	[FRAME_RETURN] = return_step,
 };
 
@@ -174,8 +176,10 @@ frame_is_whole(const struct up_frame *f)
 		return false;
 	if (f->to.data != NULL && f->to.len == 0)
 		return false;
-	if (f->kind == FRAME_BIND)
+	if (f->kind == FRAME_BIND || f->kind == FRAME_YIELD)
 		return true;
+	if (f->kind == FRAME_RESUME)
+		return f->child.data != NULL && f->lang.data != NULL;
 	return f->payload.data != NULL && f->from.data != NULL;
 }
 
@@ -312,10 +316,15 @@ job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
 	size_t len = cursor_left(c);
 	struct up_frame f;
 	struct job *job;
+	bool begins;
 	int rv;
 
-	if (up_frame_decode(c, &f) != RES_OK || !frame_is_whole(&f) ||
-	    f.sid.node != edge->id.node || f.sid.edge != edge->id.edge)
+	if (up_frame_decode(c, &f) != RES_OK || !frame_is_whole(&f))
+		return RES_INVALID;
+	begins = f.kind == FRAME_BIND || f.kind == FRAME_RESUME;
+	/* Later it may have gone on elsewhere (handover.c). */
+	if (begins &&
+	    (f.sid.node != edge->id.node || f.sid.edge != edge->id.edge))
 		return RES_INVALID;
 	job = job_new(msg, len, &f);
 	job->origin = edge->origin;
@@ -330,7 +339,7 @@ job_receive(struct router *r, struct edge_state *edge, struct cursor *c)
 		address_read(r, job->f.to, &job->to);
 	if (is_stanza(&f))
 		job_enter_lanes(r, job, len);
-	if (f.kind == FRAME_BIND)
+	if (begins)
 		bind_received(r, edge, job);
 	job_wake(r, job);
 	return RES_OK;

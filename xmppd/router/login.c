@@ -100,6 +100,7 @@ void
 login_free(struct router *r, struct login *s)
 {
 	login_drop_deliveries(r, s);
+	handover_gone(r, s);
 	job_wake_all(r, &s->waiters);
 	mirror_wait_remove(r, &s->mirror);
 	if (s->user != NULL) {
@@ -138,7 +139,7 @@ login_attach(struct router *r, struct login *s, struct entry *e)
 void
 login_adopt(struct router *r, struct entry *e)
 {
-	struct edge_state *edge = edge_get(r, e->sid.node, e->sid.edge);
+	struct edge_state *edge = edge_get(r, e->origin.node, e->origin.edge);
 	struct login *s = login_new(r, edge, &e->sid, e->kind);
 
 	s->state = SESSION_BOUND;
@@ -146,6 +147,7 @@ login_adopt(struct router *r, struct entry *e)
 	s->wants = e->wants;
 	s->account = e->account;
 	login_set_presence(s, e->presence);
+	handover_adopt(r, s);
 }
 
 /* What is at a majority of its broadcast presence. */
@@ -284,12 +286,31 @@ login_unknown(struct router *r, struct login *s, const struct up_session *m)
 	mirror_wait_add(r, &s->mirror, r->adopted);
 }
 
+/* It isn't there any more, as far as is known here; and doesn't hold on to
+ * that if it has yielded. */
+static void
+login_strayed(
+    struct router *r, struct edge_state *edge, const struct up_session *m)
+{
+	const struct down_kick kick = { m->sid,
+		text_of(stream_error_name(STREAM_CONFLICT)), { NULL, 0 } };
+
+	if (m->yielded)
+		return;
+	down_kick_encode(&r->out, r->cfg.term, &kick);
+	edge_send(r, edge);
+}
+
 void
 login_shown(
     struct router *r, struct edge_state *edge, const struct up_session *m)
 {
 	struct login *s = login_find(r, &m->sid);
 
+	if (s == NULL ? m->yielded : s->edge != edge) {
+		login_strayed(r, edge, m);
+		return;
+	}
 	if (s == NULL) {
 		s = login_new(r, edge, &m->sid, m->kind);
 		if (m->bound)
@@ -297,6 +318,8 @@ login_shown(
 	}
 	s->shown = true;
 	s->told |= m->bound;
+	if (m->bound)
+		handover_shown(r, s);
 	if (m->roster != 0)
 		s->wants |= WANTS_ROSTER;
 	if (s->roster < m->roster)
@@ -392,7 +415,7 @@ login_told_end(struct router *r, struct login *s)
 void
 login_end(struct router *r, struct login *s, struct text farewell)
 {
-	if (s->state == SESSION_ENDING)
+	if (s->state == SESSION_ENDING || handover_saves(r, s))
 		return;
 	if (s->bind != NULL)
 		job_wake(r, s->bind);
@@ -404,6 +427,7 @@ login_end(struct router *r, struct login *s, struct text farewell)
 		login_check(r, s);
 	mirror_wait_remove(r, &s->mirror);
 	s->state = SESSION_ENDING;
+	handover_gone(r, s);
 	s->gone = dkey_gone(&s->sid, s->entry->leaving);
 	s->farewell = farewell_new(s, farewell);
 	job_wake_all(r, &s->waiters);
@@ -447,10 +471,15 @@ login_reported_gone(struct router *r, const struct dkey *gone)
 bool
 unbind_step(struct router *r, struct job *job)
 {
+	const struct origin *at = &job->origin->id;
 	struct login *s = login_find(r, &job->f.sid);
 
-	if (s != NULL)
-		login_end(r, s, job->f.payload);
+	/* It may go on elsewhere (handover.c). */
+	if (s == NULL || s->edge->id.node != at->node ||
+	    s->edge->id.edge != at->edge)
+		return true;
+	handover_note_end(r, s, job->f.lang);
+	login_end(r, s, job->f.payload);
 	s = login_find(r, &job->f.sid);
 	return s == NULL || job_wait(job, &s->waiters);
 }
@@ -475,7 +504,7 @@ bind_received(struct router *r, struct edge_state *edge, struct job *job)
 	if (s->state != SESSION_EXPECTED)
 		return;
 	s->state = SESSION_WAITING;
-	if (job->to.kind == ADDRESS_FOREIGN)
+	if (job->to.kind == ADDRESS_FOREIGN || job->f.kind == FRAME_RESUME)
 		return;
 	s->user = user_get(r, &job->to);
 	s->user->binding++;

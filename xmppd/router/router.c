@@ -26,6 +26,9 @@ router_init(struct router *r)
 	TAILQ_INIT(&r->run);
 	TAILQ_INIT(&r->touched);
 	TAILQ_INIT(&r->unsettled);
+	TAILQ_INIT(&r->resuming);
+	TAILQ_INIT(&r->moving);
+	TAILQ_INIT(&r->past);
 }
 
 struct router *
@@ -104,6 +107,7 @@ router_free(struct router *r)
 	free_jobs(r);
 	extensions_end(r);
 	offline_free(r);
+	handover_free(r);
 	free_sessions(r);
 	while ((u = map_next(&r->users, &at)) != NULL)
 		user_free(r, u);
@@ -266,6 +270,7 @@ router_tick(struct router *r, uint64_t now)
 	r->now = now;
 	edges_expire(r);
 	origins_prune(r);
+	handover_tick(r);
 	formers_prune(r);
 	components_wake(r);
 	router_run(r);
