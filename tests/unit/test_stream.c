@@ -160,6 +160,66 @@ a_login_stays_at_its_domain(void **state)
 	stream_clear(&s);
 }
 
+/* RFC 6120, 4.7.5: the lower of the two, compared as numbers; none to none. */
+static void
+answers_the_lower_version(void **state)
+{
+	static const struct {
+		const char *version, *answer;
+	} rows[] = {
+		{ "1.0", " version='1.0'" },
+		{ "1.10", " version='1.0'" },
+		{ "02.0", " version='1.0'" },
+		{ "0.9", " version='0.9'" },
+		{ "00.010", " version='0.10'" },
+		{ "0.99999999999999999999", " version='1.0'" },
+		{ "x", " version='1.0'" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct xml_open open = good_open();
+		struct buf out = { 0 };
+		struct stream s;
+
+		open.version = rows[i].version;
+		stream_init(&s, &domains, false);
+		stream_header(&s, &open, NULL, &out);
+		if (rows[i].answer == NULL)
+			assert_null(strstr(buf_str(&out) + 21, "version="));
+		else if (strstr(buf_str(&out), rows[i].answer) == NULL)
+			fail_msg("row %zu: %s", i, buf_str(&out));
+		buf_clear(&out);
+		stream_clear(&s);
+	}
+}
+
+/* RFC 6120, 4.7.2 and 4.7.4: also where the header's fault is answered; and a
+ * language that can't be one is not put on stanzas. */
+static void
+remembers_the_peer_of_a_faulty_header(void **state)
+{
+	struct xml_open open = good_open();
+	struct stream_fault fault;
+	struct buf out = { 0 };
+	struct stream s;
+
+	(void)state;
+	open.from = "ann@example.org/x";
+	open.to = "example.info";
+	open.lang = "' onload='";
+	stream_init(&s, &domains, false);
+	fault = stream_header(&s, &open, NULL, &out);
+	stream_write_error(&s, fault, &out);
+	assert_non_null(strstr(buf_str(&out), " to='ann@example.org'"));
+	assert_non_null(strstr(buf_str(&out), " from='" DOMAIN "'"));
+	assert_non_null(strstr(buf_str(&out), "<host-unknown "));
+	assert_null(s.lang);
+	buf_clear(&out);
+	stream_clear(&s);
+}
+
 static void
 a_component_is_answered_by_its_name(void **state)
 {
@@ -345,6 +405,8 @@ main(void)
 		cmocka_unit_test(judges_headers),
 		cmocka_unit_test(answers_with_a_header),
 		cmocka_unit_test(a_login_stays_at_its_domain),
+		cmocka_unit_test(answers_the_lower_version),
+		cmocka_unit_test(remembers_the_peer_of_a_faulty_header),
 		cmocka_unit_test(a_component_is_answered_by_its_name),
 		cmocka_unit_test(offers_what_fits_the_state),
 		cmocka_unit_test(knows_the_elements),
