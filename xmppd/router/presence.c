@@ -670,6 +670,13 @@ probe_step(struct router *r, struct job *job)
 /* ---- kinds ------------------------------------------------------------- */
 
 static bool
+is_subscription(const struct job *job)
+{
+	return job->f.type >= TYPE_SUBSCRIBE &&
+	    job->f.type <= TYPE_UNSUBSCRIBED;
+}
+
+static bool
 presence_to_one(struct router *r, struct job *job)
 {
 	bool done;
@@ -678,7 +685,8 @@ presence_to_one(struct router *r, struct job *job)
 		if (job->f.type == TYPE_NONE || job->f.type == TYPE_SUBSCRIBE)
 			return bounce(
 			    r, job, STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
-		return true;
+		/* The domain may have been served, or a component's. */
+		return is_subscription(job) ? subscribe_step(r, job) : true;
 	}
 	if (job->to.kind == ADDRESS_SERVER)
 		return true;
@@ -687,7 +695,7 @@ presence_to_one(struct router *r, struct job *job)
 		return done;
 	if (job->f.type == TYPE_PROBE)
 		return probe_step(r, job);
-	if (job->f.type >= TYPE_SUBSCRIBE && job->f.type <= TYPE_UNSUBSCRIBED)
+	if (is_subscription(job))
 		return subscribe_step(r, job);
 	return direct_step(r, job);
 }

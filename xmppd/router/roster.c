@@ -159,7 +159,9 @@ op_applied(struct router *r, const struct store_op *op, uint64_t row)
 	}
 	if (u->roster != NULL)
 		roster_apply(u->roster, op);
-	roster_push(r, u);
+	/* A plan says first what led to it, and then pushes. */
+	if (u->lock == NULL)
+		roster_push(r, u);
 }
 
 void

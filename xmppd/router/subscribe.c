@@ -440,17 +440,24 @@ tell_all(struct router *r, struct job *job, const struct address *of,
 			tell_of(r, job, s, to, hide);
 }
 
+/* What was applied meanwhile is pushed only now (roster_applied()). */
 static void
-plan_tell(struct router *r, struct job *job)
+plan_unlock(struct router *r, struct plan *p)
+{
+	if (p->own.user != NULL)
+		roster_push(r, p->own.user);
+	if (p->other.user != NULL)
+		roster_push(r, p->other.user);
+	unlock(r, &p->own);
+	unlock(r, &p->other);
+}
+
+static void
+say_all(struct router *r, struct job *job)
 {
 	const struct plan *p = job->plan;
-	struct address contact;
 	struct dkey key;
 
-	job->stage = PLAN_TOLD;
-	address_read(r, text_of(p->contact), &contact);
-	unlock(r, &job->plan->own);
-	unlock(r, &job->plan->other);
 	if (p->note & DO_RELAY)
 		say_relay(r, job);
 	if (p->note & DO_UNSUBSCRIBE) {
@@ -463,8 +470,27 @@ plan_tell(struct router *r, struct job *job)
 	}
 	if (p->note & DO_REPLY)
 		say_reply(r, job);
-	if (p->note & (DO_SHOW | DO_HIDE))
-		tell_all(r, job, &p->from, &contact, p->note & DO_HIDE);
+}
+
+/*
+ * RFC 6121, 3.2.2: that one is unavailable goes before that one may not be seen
+ * any more. 3.1.6, 3.2.3, 3.3.3: the stanza goes before the push that it leads
+ * to, and what the contact has to show after that.
+ */
+static void
+plan_tell(struct router *r, struct job *job)
+{
+	struct plan *p = job->plan;
+	struct address contact;
+
+	job->stage = PLAN_TOLD;
+	address_read(r, text_of(p->contact), &contact);
+	if (p->note & DO_HIDE)
+		tell_all(r, job, &p->from, &contact, true);
+	say_all(r, job);
+	plan_unlock(r, p);
+	if (p->note & DO_SHOW)
+		tell_all(r, job, &p->from, &contact, false);
 	if (p->note & (DO_SHOW_BACK | DO_HIDE_BACK))
 		tell_all(r, job, &contact, &p->from, p->note & DO_HIDE_BACK);
 	if (job->f.kind != FRAME_IQ)
