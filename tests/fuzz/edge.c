@@ -1,9 +1,10 @@
 /*
  * An edge between a peer and a router that both may say anything: a component
- * that has logged in from loopback without TLS, and a client in plaintext. The
- * input is a list of turns, each a letter, a length and bytes: of the component
- * (c), of the client (p), down the link (d), a stanza delivered (s), every
- * frame acknowledged (a), the link down and up (l), time that passes (t).
+ * that has logged in from loopback without TLS, a client in plaintext, and one
+ * that counts as under TLS. The input is a list of turns, each a letter, a
+ * length and bytes: of the component (c), of the clients (p, q), down the link
+ * (d), a stanza delivered (s), every frame acknowledged (a), the link down and
+ * up (l), time that passes (t).
  */
 #include "xmppd/edge/edge.h"
 #include "xmppd/edge/logins.h"
@@ -23,6 +24,7 @@
 #include "common/xmalloc.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/fuzz.h"
+#include "tests/lib/store_fixture.h"
 #include "common/tls.h"
 #include "xmppd/edge/session.h"
 
@@ -46,6 +48,52 @@ static const char *const seeds[] = {
 	T("s", "\x0a", "<message/>") "l" T("s", "\x0a", "<message/>") "a",
 	T("c", "\x10", "</stream:stream>") "ta",
 	T("d", "\x09", "\x43\1\1\1\1\1\1\1\1") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\x74",
+	    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>"
+	    "<initial-response>AGEAYg==</initial-response></authentic"
+	    "ate>") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\x82",
+	    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-S"
+	    "HA-1'><initial-response>biwsbj1hLHI9Yg==</initial-respon"
+	    "se></authenticate>") T("q", "\x45",
+	    "<response xmlns='urn:xmpp:sasl:2'>Yz1iaXdzLHI9YixwPUFBQU"
+	    "E=</response>") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\x9d",
+	    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-S"
+	    "HA-1'><bind xmlns='urn:xmpp:bind:0'><tag>t</tag><enable "
+	    "xmlns='urn:xmpp:sm:3'/></bind></authenticate>")
+	    T("q", "\x20", "<abort xmlns='urn:xmpp:sasl:2'/>") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\xae",
+	    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>"
+	    "<resume xmlns='urn:xmpp:sm:3' h='1' previd='x'/><user-ag"
+	    "ent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/></authent"
+	    "icate>") T("q", "\x2e",
+	    "<response xmlns='urn:xmpp:sasl:2'>=</response>") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\x60",
+	    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism"
+	    "='SCRAM-SHA-256'>biwsbj1hLHI9Yg==</auth>") T("q", "\x32",
+	    " <abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>") "t",
+	T("q", "\x74",
+	    "<stream:stream xmlns='jabber:client' xmlns:stream='http:"
+	    "//etherx.jabber.org/streams' to='example.org' version='1"
+	    ".0'>") T("q", "\x49",
+	    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism"
+	    "='PLAIN'>=</auth>") "t",
 	NULL,
 };
 
@@ -65,6 +113,9 @@ struct world {
 	struct buf answers; /* blocks: messages down */
 	uint64_t unacked[256];
 	size_t unacked_count;
+	void (*derived[16])(void *arg, const struct scram_keys *keys);
+	void *derived_arg[16];
+	size_t derived_count;
 };
 
 static struct buf
@@ -117,10 +168,16 @@ query_seen(struct world *w, const struct up_query *q)
 	struct down_answer a = {
 		.id = q->id, .code = RES_OK, .data = { SECRET, strlen(SECRET) }
 	};
-	struct buf msg = { 0 };
+	struct scram_keys keys = store_sample_keys(3);
+	struct buf msg = { 0 }, data = { 0 };
 
+	if (q->kind == QUERY_SCRAM) {
+		scram_keys_encode(&data, &keys);
+		a.data = (struct text){ buf_str(&data), data.len };
+	}
 	down_answer_encode(&msg, w->term, &a);
 	answer_add(w, &msg);
+	buf_clear(&data);
 }
 
 static void
@@ -151,6 +208,31 @@ up_cb(void *arg, const void *data, size_t len)
 }
 
 static void
+derive_cb(void *arg, const char *password, const struct scram_keys *params,
+    void (*done)(void *done_arg, const struct scram_keys *derived),
+    void *done_arg)
+{
+	struct world *w = arg;
+
+	fuzz_check(password != NULL && params != NULL, "what to derive from");
+	if (w->derived_count < 16) {
+		w->derived[w->derived_count] = done;
+		w->derived_arg[w->derived_count++] = done_arg;
+	}
+}
+
+/* Keys that no account has: nobody is let in. */
+static void
+derive(struct world *w)
+{
+	static const struct scram_keys none;
+
+	for (size_t i = 0; i < w->derived_count; i++)
+		w->derived[i](w->derived_arg[i], &none);
+	w->derived_count = 0;
+}
+
+static void
 unlink_cb(void *arg)
 {
 	((struct world *)arg)->linked = false;
@@ -169,6 +251,7 @@ run(struct world *w)
 
 	for (int i = 0; i < 8; i++) {
 		event_base_loop(w->base, EVLOOP_NONBLOCK);
+		derive(w);
 		while (w->answers.len > 0) {
 			msg = answer_take(w);
 			if (w->linked)
@@ -187,6 +270,19 @@ peer_new(struct world *w, bool component)
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	edge_accept(w->edge, fds[1], component, "127.0.0.1:1");
 	return fds[0];
+}
+
+/* A client that has got so far that it may log in. */
+static int
+secure_new(struct world *w)
+{
+	int fd = peer_new(w, false);
+	struct session *s = TAILQ_LAST(&w->edge->logins, session_list);
+
+	fuzz_check(s != NULL, "a client is taken");
+	if (s != NULL)
+		s->stream.secure = true;
+	return fd;
 }
 
 static void
@@ -264,7 +360,7 @@ relink(struct world *w)
 }
 
 static void
-turn(struct world *w, const int fds[2], uint8_t what, const uint8_t *data,
+turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
     size_t len)
 {
 	switch (what) {
@@ -273,6 +369,9 @@ turn(struct world *w, const int fds[2], uint8_t what, const uint8_t *data,
 		break;
 	case 'p':
 		peer_write(fds[1], data, len);
+		break;
+	case 'q':
+		peer_write(fds[2], data, len);
 		break;
 	case 'd':
 		if (w->linked)
@@ -289,7 +388,7 @@ turn(struct world *w, const int fds[2], uint8_t what, const uint8_t *data,
 static void
 play(struct world *w, const uint8_t *data, size_t size)
 {
-	int fds[2] = { component_new(w), peer_new(w, false) };
+	int fds[3] = { component_new(w), peer_new(w, false), secure_new(w) };
 	struct cursor c;
 	uint8_t what, len;
 
@@ -312,8 +411,8 @@ play(struct world *w, const uint8_t *data, size_t size)
 		run(w);
 	}
 	fuzz_check(edge_stats(w->edge).unacked <= 16, "the window holds");
-	close(fds[0]);
-	close(fds[1]);
+	for (size_t i = 0; i < 3; i++)
+		close(fds[i]);
 	run(w);
 }
 
@@ -334,9 +433,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.session_window = 8,
 		.resume_s = 300 };
 	struct world w = { .now = 10000, .term = 1, .linked = true };
-	const struct edge_env env = {
-		.arg = &w, .up = up_cb, .unlink = unlink_cb, .now = now_cb
-	};
+	const struct edge_env env = { .arg = &w,
+		.up = up_cb,
+		.unlink = unlink_cb,
+		.derive = derive_cb,
+		.now = now_cb };
 
 	if (tls == NULL) {
 		const struct certs_who *who = certs_make(&spec);
