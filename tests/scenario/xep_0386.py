@@ -107,6 +107,7 @@ def enables_stream_management(s):
         "<enable xmlns='%s' resume='true'/>" % SM))
     enabled = success.find("{%s}bound/{%s}enabled" % (BIND2, SM))
     check(enabled is not None and enabled.get("id"), "not enabled")
+    check(peer.features.find("{%s}sm" % SM) is None, "is offered again")
     peer.send("<message to='%s' id='1'/>" % peer.jid)
     peer.find("<message id='1'/>")
     peer.send("<r xmlns='%s'/>" % SM)

@@ -41,6 +41,9 @@ c2s_features(struct session *s, struct buf *out)
 		sasl2_features(s, &more);
 		sasl_bindings(&s->c2s->env, &more);
 	}
+	/* What is enabled already can't be negotiated. */
+	if (s->stream.authenticated && s->managed == NULL)
+		buf_add_str(&more, "<sm xmlns='" NS_SM "'/>");
 	limits_write(s, &more);
 	stream_features(&s->stream, buf_str(&more), out);
 	buf_clear(&more);

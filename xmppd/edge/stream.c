@@ -310,7 +310,6 @@ stream_features(const struct stream *s, const char *more, struct buf *out)
 	if (s->authenticated)
 		buf_add_str(out,
 		    "<ver xmlns='urn:xmpp:features:rosterver'/>"
-		    "<sm xmlns='" NS_SM "'/>"
 		    "<csi xmlns='" NS_CSI "'/>"
 		    "<sub xmlns='urn:xmpp:features:pre-approval'/>");
 	if (s->secure)
