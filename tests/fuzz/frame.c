@@ -86,6 +86,9 @@ seed_up(size_t what, struct buf *b)
 	case UP_TAKEN:
 		up_taken_encode(b, 4, &id);
 		break;
+	case UP_AWAY:
+		up_away_encode(b, 4, &(struct up_away){ sid, true, 2 });
+		break;
 	case UP_PING:
 		up_ping_encode(b, 4, &ping);
 		break;
@@ -141,8 +144,8 @@ seed_down(size_t what, struct buf *b)
 bool
 fuzz_seed(size_t i, struct buf *b)
 {
-	return i < UP_TAKEN ? seed_up(UP_ANNOUNCE + i, b)
-			    : seed_down(DOWN_DELIVER + i - UP_TAKEN, b);
+	return i < UP_AWAY ? seed_up(UP_ANNOUNCE + i, b)
+			   : seed_down(DOWN_DELIVER + i - UP_AWAY, b);
 }
 
 /* Decodes the rest and encodes it again; false if it is refused. */
@@ -163,6 +166,7 @@ AGAIN(up_session, up_session_decode, up_session_encode)
 AGAIN(up_report, up_report_decode, up_report_encode)
 AGAIN(up_frame, up_frame_decode, up_frame_encode)
 AGAIN(up_ping, up_ping_decode, up_ping_encode)
+AGAIN(up_away, up_away_decode, up_away_encode)
 AGAIN(up_query, up_query_decode, up_query_encode)
 AGAIN(delivery_id, delivery_id_decode, up_accepted_encode)
 AGAIN(down_deliver, down_deliver_decode, down_deliver_encode)
@@ -229,6 +233,7 @@ static bool (*const again[])(struct cursor *, struct buf *, uint64_t) = {
 	[UP_PING] = again_up_ping,
 	[UP_QUERY] = again_up_query,
 	[UP_TAKEN] = again_taken,
+	[UP_AWAY] = again_up_away,
 	[DOWN_DELIVER] = again_down_deliver,
 	[DOWN_ACK] = again_down_ack,
 	[DOWN_KICK] = again_down_kick,

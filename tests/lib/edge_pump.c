@@ -88,6 +88,9 @@ seen_decode(struct seen *s)
 	case UP_TAKEN:
 		rc = delivery_id_decode(&c, &s->m.id);
 		break;
+	case UP_AWAY:
+		rc = up_away_decode(&c, &s->m.away);
+		break;
 	case UP_PING:
 		rc = up_ping_decode(&c, &s->m.ping);
 		break;

@@ -32,6 +32,7 @@ struct seen {
 		struct delivery_id id;
 		struct up_ping ping;
 		struct up_query query;
+		struct up_away away;
 	} m;
 };
 

@@ -77,10 +77,19 @@ has_a_future(const struct session *s)
 	return true;
 }
 
+static void
+count_message_cb(void *arg, const struct sm_stanza *stanza)
+{
+	size_t *count = arg;
+
+	*count += stanza->kind == DELIVER_MESSAGE;
+}
+
 bool
 resume_detach(struct session *s, const char *why)
 {
 	struct managed *m = s->managed;
+	size_t waiting = 0;
 
 	if (!has_a_future(s))
 		return false;
@@ -94,6 +103,8 @@ resume_detach(struct session *s, const char *why)
 	csi_flush(s);
 	csi_end(s);
 	egress_settle(s);
+	sm_each(m->sm, count_message_cb, &waiting);
+	uplink_set_away(s->edge->uplink, &s->up, true, waiting);
 	return true;
 }
 
@@ -189,6 +200,7 @@ go_on(struct session *s, resume_done_fn done)
 	log_info("edge: %s: resumed from %s", s->up.full, s->peer);
 	answer(s, done, true, &b);
 	session_is_bound(s);
+	uplink_set_away(s->edge->uplink, &s->up, false, 0);
 	s->since = since;
 	sm_each(m->sm, send_again_cb, s);
 	sm_restart(m->sm);

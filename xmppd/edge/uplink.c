@@ -274,6 +274,35 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 }
 
 static void
+say_away(struct uplink *u, const struct uplink_session *s, size_t waiting)
+{
+	const struct up_away m = { s->sid, s->away, (uint32_t)waiting };
+
+	up_away_encode(&u->out, u->term, &m);
+	uplink_flush(u);
+}
+
+void
+uplink_set_away(
+    struct uplink *u, struct uplink_session *s, bool away, size_t waiting)
+{
+	s->away = away;
+	if (u->linked)
+		say_away(u, s, waiting);
+}
+
+static void
+announce_away(struct uplink *u)
+{
+	const struct uplink_session *s;
+	size_t at = 0;
+
+	while ((s = map_next(&u->sessions, &at)) != NULL)
+		if (s->away)
+			say_away(u, s, 0);
+}
+
+static void
 announce_report_cb(void *arg, const struct up_report *report)
 {
 	struct uplink *u = arg;
@@ -313,6 +342,7 @@ announce(struct uplink *u, uint64_t now)
 	accepted_each(u->accepted, announce_report_cb, u);
 	up_announced_encode(&u->out, u->term);
 	uplink_flush(u);
+	announce_away(u);
 	link_start(u->link, u->term);
 	ping(u, now);
 	TAILQ_FOREACH(q, &u->queries.list, next)

@@ -38,6 +38,7 @@ struct uplink_session {
 	char *full;          /* full JID; a component's: its domain */
 	char *account;       /* as in FRAME_BIND; NULL for a component */
 	char *handled;       /* FRAME_UNBIND's lang; NULL: absent */
+	bool away;           /* see uplink_set_away() */
 	char *presence;      /* newest broadcast presence; NULL: none */
 	size_t presence_len;
 	struct link_queue *queue;
@@ -109,6 +110,11 @@ void uplink_send(
 bool uplink_is_full(const struct uplink_session *s);
 bool uplink_has_room(const struct uplink_session *s);
 bool uplink_is_empty(const struct uplink_session *s);
+
+/* It has no connection now, with so many messages that its client has not
+ * acknowledged; or it has one again. */
+void uplink_set_away(
+    struct uplink *u, struct uplink_session *s, bool away, size_t waiting);
 
 /* How many frames the session has sent. */
 uint64_t uplink_sent(const struct uplink_session *s);

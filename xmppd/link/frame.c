@@ -341,6 +341,24 @@ up_refused_encode(struct buf *b, uint64_t term, const struct delivery_id *id)
 }
 
 void
+up_away_encode(struct buf *b, uint64_t term, const struct up_away *m)
+{
+	head_encode(b, UP_AWAY, term);
+	sid_encode(b, &m->sid);
+	buf_add_u8(b, m->away);
+	buf_add_u32(b, m->waiting);
+}
+
+int
+up_away_decode(struct cursor *c, struct up_away *m)
+{
+	m->sid = sid_decode(c);
+	m->away = bool_decode(c);
+	m->waiting = cursor_u32(c);
+	return decoded(c);
+}
+
+void
 up_taken_encode(struct buf *b, uint64_t term, const struct delivery_id *id)
 {
 	head_encode(b, UP_TAKEN, term);

@@ -85,6 +85,7 @@ enum link_up {
 	UP_TAKEN,        /* struct delivery_id of a row: in the queue of a
 			    session that will say itself when it has it (XEP-0198):
 			    UP_ACCEPTED or UP_REFUSED follows then */
+	UP_AWAY,         /* struct up_away; only once announced */
 };
 
 enum link_down {
@@ -115,6 +116,13 @@ struct up_session {
 	uint64_t roster;      /* version that it was told of; 0: has not asked
 				 for its roster (RFC 6121, 2.1.6) */
 	uint64_t account;     /* the account's id; a component's: 0 */
+};
+
+/* A session has no connection now, and may get one again (XEP-0198). */
+struct up_away {
+	struct sid sid;
+	bool away;
+	uint32_t waiting; /* messages that it has not acknowledged */
 };
 
 struct up_report {
@@ -318,6 +326,7 @@ void up_frame_stamp(
 void up_accepted_encode(
     struct buf *, uint64_t term, const struct delivery_id *);
 void up_refused_encode(struct buf *, uint64_t term, const struct delivery_id *);
+void up_away_encode(struct buf *, uint64_t term, const struct up_away *);
 void up_taken_encode(struct buf *, uint64_t term, const struct delivery_id *);
 void up_ping_encode(struct buf *, uint64_t term, const struct up_ping *);
 void up_query_encode(struct buf *, uint64_t term, const struct up_query *);
@@ -335,6 +344,7 @@ void down_answer_encode(
 /* Decode what follows the head; 0 or RES_INVALID. */
 int up_announce_decode(struct cursor *, struct up_announce *);
 int up_session_decode(struct cursor *, struct up_session *);
+int up_away_decode(struct cursor *, struct up_away *);
 int up_report_decode(struct cursor *, struct up_report *);
 int up_frame_decode(struct cursor *, struct up_frame *);
 int delivery_id_decode(struct cursor *, struct delivery_id *);

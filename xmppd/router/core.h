@@ -118,6 +118,7 @@ struct login {
 	bool refused;   /* its edge says that it is gone; the unbind follows */
 	uint8_t wants;  /* enum session_want */
 	bool former;    /* its account was deleted */
+	bool away;      /* has no connection now (XEP-0198) */
 	bool checked;   /* it was not, as far as this leader has asked */
 	int8_t priority;
 	uint64_t account;       /* its account's id; a component's: 0 */
@@ -164,6 +165,8 @@ struct user {
 	struct job *lock;      /* the job that is changing its roster */
 	struct map blocks;     /* XEP-0191: JIDs, their own keys */
 	bool blocks_read;
+	void *push; /* XEP-0357: who is told of messages; NULL: none */
+	bool push_read;
 	char *photo; /* XEP-0398: hash of the avatar; NULL: none */
 	bool photo_read;
 	struct job_list waiting;
@@ -253,15 +256,15 @@ struct lane_place {
 /* A frame that isn't finished. */
 struct job {
 	struct origin_state *origin;
-	struct up_frame f; /* borrows from raw */
-	struct address to; /* of f.to */
-	uint8_t stage;     /* the kind's own */
-	uint8_t fate;      /* enum job_fate */
-	bool applied;      /* its command was */
-	int code;          /* what its command came to */
-	uint64_t seq;      /* event that it depends on */
-	uint64_t rival;    /* newest session that it had kicked */
-	struct plan *plan; /* of a roster change */
+	struct up_frame f;  /* borrows from raw */
+	struct address to;  /* of f.to */
+	uint8_t stage;      /* the kind's own */
+	uint8_t fate;       /* enum job_fate */
+	bool applied;       /* its command was */
+	int code;           /* what its command came to */
+	uint64_t seq;       /* event that it depends on */
+	uint64_t rival;     /* newest session that it had kicked */
+	struct plan *plan;  /* of a roster change */
 	struct bytes *memo; /* its handler's own */
 	struct lane_place lanes[LANES];
 	uint64_t lane_id;  /* a hash of the first one's key; 0: none */
@@ -313,7 +316,7 @@ struct router {
 	struct map sessions;
 	struct map users;
 	struct map components;
-	struct map iqs; /* what answers them: extension.c */
+	struct map iqs;  /* what answers them: extension.c */
 	struct map caps; /* XEP-0115: by hash */
 	TAILQ_HEAD(component_list, component) component_order;
 	struct map lanes;
@@ -421,6 +424,7 @@ void login_refused(struct router *r, struct login *s);
 void login_kick(
     struct router *r, struct login *s, const char *condition, const char *text);
 void login_set_presence(struct login *s, struct bytes *presence);
+int login_away(struct router *r, struct edge_state *e, struct cursor *c);
 bool login_want(struct router *r, struct job *job, uint8_t set, uint8_t unset);
 void login_end(struct router *r, struct login *s, struct text farewell);
 void login_told_end(struct router *r, struct login *s);

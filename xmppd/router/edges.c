@@ -562,6 +562,8 @@ receive(struct router *r, struct edge_state *e, uint8_t what, struct cursor *c)
 		return receive_accepted(r, c);
 	case UP_TAKEN:
 		return receive_taken(r, c);
+	case UP_AWAY:
+		return login_away(r, e, c);
 	case UP_REFUSED:
 		return receive_refused(r, e, c);
 	case UP_PING:

@@ -23,6 +23,7 @@ static const struct extension *const extensions[] = {
 	&xep_0191,
 	&xep_0199,
 	&xep_0202,
+	&xep_0357,
 	&xep_0398,
 };
 
@@ -124,6 +125,22 @@ extensions_available(struct router *r, struct login *s)
 	for (size_t i = 0; i < COUNT; i++)
 		if (extensions[i]->available != NULL)
 			extensions[i]->available(r, s);
+}
+
+void
+extensions_message(struct router *r, struct job *job)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->message != NULL)
+			extensions[i]->message(r, job);
+}
+
+void
+extensions_missed(struct router *r, struct login *s)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (extensions[i]->missed != NULL)
+			extensions[i]->missed(r, s);
 }
 
 void

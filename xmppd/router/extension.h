@@ -62,6 +62,10 @@ struct extension {
 	/* A session's broadcast presence counts: it is, or has become,
 	 * available. */
 	void (*available)(struct router *r, struct login *s);
+	/* A message for a user's address is stored, or was accepted by all
+	 * whom it is for; a session without connection has some. */
+	void (*message)(struct router *r, struct job *job);
+	void (*missed)(struct router *r, struct login *s);
 	/* An IQ result or error came, for the server or an account. */
 	void (*answered)(struct router *r, struct job *job);
 	/* The beginning and the end of a router. */
@@ -71,7 +75,7 @@ struct extension {
 
 extern const struct extension motd, rfc_3921, xep_0060, xep_0060_owner,
     xep_0163, rfc_6121_roster, xep_0030, xep_0049, xep_0054, xep_0092, xep_0115,
-    xep_0160, xep_0191, xep_0199, xep_0202, xep_0398;
+    xep_0160, xep_0191, xep_0199, xep_0202, xep_0357, xep_0398;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);
@@ -81,6 +85,8 @@ void extensions_setting(struct router *r, const char *name);
 void extensions_item(struct router *r, const struct store_op *op);
 void extensions_forget(struct user *u);
 void extensions_available(struct router *r, struct login *s);
+void extensions_message(struct router *r, struct job *job);
+void extensions_missed(struct router *r, struct login *s);
 void extensions_answered(struct router *r, struct job *job);
 void extensions_begin(struct router *r);
 void extensions_end(struct router *r);

@@ -11,7 +11,7 @@
 
 #include "common/result.h"
 #include "common/xmalloc.h"
-#include "xmppd/router/core.h"
+#include "xmppd/router/extension.h"
 
 static const job_step steps[] = {
 	[FRAME_BIND] = bind_step,
@@ -271,6 +271,9 @@ job_finish(struct router *r, struct job *job)
 	struct origin_state *o = job->origin;
 	struct slot *slot = origin_slot(o, job->f.num);
 
+	if (job->f.kind == FRAME_MESSAGE && job->fate != FATE_BOUNCING &&
+	    job->to.kind == ADDRESS_USER)
+		extensions_message(r, job);
 	slot->job = NULL;
 	slot->finished = true;
 	o->busy--;
