@@ -133,7 +133,7 @@ static void
 locks_out_an_address_but_for_who_is_known_there(void **state)
 {
 	struct fixture *f = *state;
-	char user[16];
+	char user[24];
 
 	lockout_passed(f->l, OFFICE, "ann", f->now);
 	for (int i = 0; i < 50; i++) {
@@ -156,7 +156,7 @@ static void
 an_own_account_is_no_way_round(void **state)
 {
 	struct fixture *f = *state;
-	char user[16];
+	char user[24];
 
 	for (int i = 0; i < 50; i++) {
 		snprintf(user, sizeof(user), "guess%d", i);
@@ -170,7 +170,7 @@ static void
 remembers_only_so_much(void **state)
 {
 	struct fixture *f = *state;
-	char address[32];
+	char address[48];
 
 	fail_times(f, HOME, "ann", 5);
 	for (unsigned i = 0; i < 40000; i++) {

@@ -46,8 +46,8 @@ void auth_ready(struct session *s);
 void auth_begin(struct session *s, const struct auth_profile *profile,
     const char *mechanism, const char *text);
 void auth_response(struct session *s, const char *text);
-void auth_fail(
-    struct session *s, const struct auth_profile *profile, const char *why);
+void auth_fail(struct session *s, const struct auth_profile *profile,
+    const char *condition);
 bool auth_is_under_way(const struct session *s);
 /* It is over, with or without a result. */
 void auth_drop(struct session *s);
