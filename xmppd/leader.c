@@ -94,6 +94,13 @@ env_unix_time(void *arg)
 	return clock_unix();
 }
 
+static int64_t
+env_unix_ms(void *arg)
+{
+	(void)arg;
+	return clock_unix_ms();
+}
+
 /* As soon as the router's copy of the directory is at a majority. */
 static void
 open_links(struct leader *ld)
@@ -119,7 +126,7 @@ router_begin(struct leader *ld, bool complete)
 		.voters = n->voters,
 		.voter_count = n->voter_count };
 	struct router_env env = { n, env_down, env_mirror, env_propose,
-		env_unix_time, n->store };
+		env_unix_time, env_unix_ms, n->store };
 
 	ld->gathering = ld->fetching = false;
 	ld->links_open = false;

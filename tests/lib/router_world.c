@@ -244,6 +244,14 @@ unix_time_cb(void *arg)
 	return 1700000000 + (int64_t)(n->world->now / 1000);
 }
 
+static int64_t
+unix_ms_cb(void *arg)
+{
+	const struct world_node *n = arg;
+
+	return INT64_C(1700000000000) + (int64_t)n->world->now;
+}
+
 static void
 applied_cb(void *arg, const struct store_event *event)
 {
@@ -900,6 +908,7 @@ router_start(struct world_node *n, bool complete)
 		.mirror = mirror_cb,
 		.propose = propose_cb,
 		.unix_time = unix_time_cb,
+		.unix_ms = unix_ms_cb,
 		.store = n->world->store };
 
 	n->term = n->world->term;
@@ -1231,11 +1240,20 @@ store_start(struct world *w)
 		fatalx("store: %s", e.text);
 }
 
+void
+world_set(struct world *w, const char *name, const char *value)
+{
+	struct buf b = { 0 };
+
+	store_cmd_setting(&b, name, value);
+	world_command(w, &b);
+}
+
 struct world *
 world_new(unsigned nodes)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	struct buf domain = { 0 };
+	struct buf setting = { 0 };
 	unsigned voters = 0;
 
 	w->count = nodes;
@@ -1246,8 +1264,9 @@ world_new(unsigned nodes)
 	TAILQ_INIT(&w->clients);
 	w->log = queue_new();
 	store_start(w);
-	store_cmd_setting(&domain, "domain", WORLD_DOMAIN);
-	world_command(w, &domain);
+	store_cmd_setting(&setting, "domain", WORLD_DOMAIN);
+	world_command(w, &setting);
+	world_set(w, SHARED_ARCHIVE, "never");
 	xml_start(w);
 	for (unsigned i = 0; i < nodes; i++)
 		node_init(w, i);

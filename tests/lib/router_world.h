@@ -142,6 +142,8 @@ void world_account(struct world *w, const char *local);
 void world_component(struct world *w, const char *name);
 /* Puts a command into the log, and clears it; false if nobody leads. */
 bool world_propose(struct world *w, struct buf *command);
+/* A world begins with archives off, so that messages arrive as they are. */
+void world_set(struct world *w, const char *name, const char *value);
 /* Applies a command at once, and clears it. */
 void world_command(struct world *w, struct buf *command);
 /* The item that a user has of a contact, as it comes of a frame's effect. */

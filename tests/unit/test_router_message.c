@@ -170,14 +170,15 @@ message_goes_where_the_rfc_says(void **state)
 /* ---- what is not in the table ------------------------------------------ */
 
 static void
-message_without_a_body_is_not_stored(void **state)
+how_somebody_types_is_not_stored(void **state)
 {
 	struct world *w = *state;
 	struct client *ann = world_join(w, 0, "ann@example.org/x", NULL);
 
 	client_say(ann,
 	    "<message to='bob@example.org' type='chat' id='m'>"
-	    "<active xmlns='urn:x'/></message>");
+	    "<active xmlns='http://jabber.org/protocol/chatstates'/>"
+	    "<thread>t</thread></message>");
 	world_run(w);
 	expect(ann,
 	    "<message type='error' id='m' from='bob@example.org' "
@@ -364,7 +365,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(message_goes_where_the_rfc_says),
-		T(message_without_a_body_is_not_stored),
+		T(how_somebody_types_is_not_stored),
 		T(message_to_another_domain_is_bounced),
 		T(message_to_oneself_comes_back),
 		T(what_a_client_said_is_not_rebuilt),

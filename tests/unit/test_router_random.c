@@ -23,6 +23,7 @@
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "tests/lib/router_world.h"
+#include "xmppd/router/archive.h"
 
 #define SEEDS 4000
 #define STEPS_MAX 400
@@ -214,7 +215,10 @@ take_login(struct run *r, const struct step *s)
 		return true;
 	presence_text(r, c, 0, text);
 	xasprintf(&c->greeting,
-	    "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>%s",
+	    "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>%s%s",
+	    s->c == 1 ? "<iq type='set' id='c'>"
+			"<enable xmlns='urn:xmpp:carbons:2'/></iq>"
+		      : "",
 	    text);
 	return true;
 }
@@ -1146,6 +1150,39 @@ check_came(struct run *r, unsigned number, bool stored)
 			say(r, "never came: m%u to %s", number, c->full);
 }
 
+/* The number of the message that this is a copy of (XEP-0280), or -1. */
+static int
+copy_of(const struct run *r, const struct got *g, const char *direction)
+{
+	const char *at = strstr(g->text, direction);
+	char id[64], type[64];
+
+	if (at == NULL || (at = strstr(at, "<message ")) == NULL ||
+	    !attribute(at, " id='m", id) ||
+	    (attribute(at, " type='", type) && strcmp(type, "error") == 0) ||
+	    (unsigned)atoi(id) >= r->message_count)
+		return -1;
+	return atoi(id);
+}
+
+/* One that went to a full address looks for another session when that is gone;
+ * one that has got a copy has it. */
+static bool
+was_copied(const struct run *r, unsigned number)
+{
+	const struct sent *m = &r->messages[number];
+	const char *direction =
+	    notes_of(m->sender)->user == m->user ? "<forwarded " : "<received ";
+	const struct client *c;
+	const struct got *g;
+
+	TAILQ_FOREACH(c, &r->w->clients, next)
+		TAILQ_FOREACH(g, &c->got, next)
+			if (copy_of(r, g, direction) == (int)number)
+				return true;
+	return false;
+}
+
 static void
 check_message(struct run *r, unsigned number)
 {
@@ -1163,7 +1200,7 @@ check_message(struct run *r, unsigned number)
 	}
 	bounced = seen_count(m->sender, SEEN_BOUNCE, number);
 	/* What only an error could be said of needs somebody to say it to. */
-	if (live + rows + bounced == 0 &&
+	if (live + rows + bounced == 0 && !was_copied(r, number) &&
 	    !((m->iq || m->user == COMPONENT) && m->sender->ended != 0))
 		say(r, "silence: m%u", number);
 	if (m->user != COMPONENT && !is_touched(r, m->user) &&
@@ -1257,6 +1294,147 @@ check_accounts(struct run *r)
 	free(gone.local);
 }
 
+/* ---- archives and copies ----------------------------------------------- */
+
+/* What an archive has of a message. */
+struct in_archive {
+	unsigned times;
+	uint64_t place;
+	char id[ARCHIVE_UID_TEXT];
+};
+
+static void
+archive_note(
+    struct run *r, struct in_archive *all, const struct archive_row *row)
+{
+	struct buf text = { row->stanza.data, row->stanza.len,
+		row->stanza.size };
+	char id[64], head[512];
+	struct in_archive *m;
+
+	snprintf(head, sizeof(head), "%.*s", (int)text.len, text.data);
+	if (!attribute(head, " id='m", id) ||
+	    (unsigned)atoi(id) >= r->message_count)
+		return;
+	m = &all[atoi(id)];
+	m->times++;
+	m->place = row->place;
+	archive_uid_text(row->uid, m->id);
+}
+
+static void
+archive_read(struct run *r, unsigned user, struct in_archive *all)
+{
+	struct archive a;
+	struct archive_range range = { .max = 64, .max_bytes = 1 << 20 };
+	struct archive_page page;
+
+	store_archive(r->w->store, users[user], &a);
+	range.first = a.first;
+	range.next = a.next;
+	do {
+		store_archive_page(r->w->store, &a, &range, &page);
+		for (size_t i = 0; i < page.count; i++)
+			archive_note(r, all, &page.rows[i]);
+		range.first = page.reached + 1;
+		archive_page_clear(&page);
+	} while (!page.whole && range.first < range.next);
+}
+
+/* What came to a session of the user bears the id that it is archived under. */
+static bool
+has_come(struct run *r, unsigned user, unsigned number, const char *id)
+{
+	const struct client *c;
+	const struct got *g;
+	struct seen s;
+	bool come = false;
+
+	TAILQ_FOREACH(c, &r->w->clients, next) {
+		if (notes_of(c)->user != user)
+			continue;
+		TAILQ_FOREACH(g, &c->got, next) {
+			if (!seen_read(g, &s) || s.number != number ||
+			    s.kind > SEEN_ROW)
+				continue;
+			come = true;
+			if (*id != '\0' && strstr(g->text, id) == NULL)
+				say(r, "another id: m%u to %s", number,
+				    c->full);
+		}
+	}
+	return come;
+}
+
+static void
+check_archived(
+    struct run *r, unsigned user, unsigned number, const struct in_archive *all)
+{
+	const struct sent *m = &r->messages[number];
+	bool own = notes_of(m->sender)->user == user;
+	bool come;
+
+	if (m->iq)
+		return;
+	come = m->user == user && has_come(r, user, number, all[number].id);
+	if (all[number].times > 1)
+		say(r, "archived twice: m%u of %s", number, users[user]);
+	if ((own || come) && all[number].times == 0 &&
+	    !r->w->nodes[m->sender_node].failed)
+		say(r, "never archived: m%u of %s", number, users[user]);
+}
+
+/* Those of a pair are in the archive in the order that they were sent in. */
+static void
+check_archive_order(struct run *r, unsigned user, const struct in_archive *all)
+{
+	for (unsigned a = 0; a < r->message_count; a++)
+		for (unsigned b = a + 1; b < r->message_count; b++)
+			if (all[a].times == 1 && all[b].times == 1 &&
+			    all[a].place > all[b].place &&
+			    r->messages[a].sender == r->messages[b].sender &&
+			    r->messages[a].user == r->messages[b].user)
+				say(r, "archived out of order: m%u, m%u of %s",
+				    a, b, users[user]);
+}
+
+static void
+check_archives(struct run *r)
+{
+	struct in_archive *all = xcalloc(MESSAGES_MAX, sizeof(*all));
+
+	for (unsigned user = 0; user < USERS; user++) {
+		if (user == MORTAL)
+			continue;
+		memset(all, 0, MESSAGES_MAX * sizeof(*all));
+		archive_read(r, user, all);
+		for (unsigned m = 0; m < r->message_count; m++)
+			check_archived(r, user, m, all);
+		check_archive_order(r, user, all);
+	}
+	free(all);
+}
+
+/* Of each message a session gets itself or a copy, once. */
+static void
+check_copies(struct run *r, const struct client *c)
+{
+	unsigned *copies = xcalloc(MESSAGES_MAX, sizeof(*copies));
+	const struct got *g;
+	int number;
+
+	TAILQ_FOREACH(g, &c->got, next) {
+		number = copy_of(r, g, "<forwarded ");
+		if (number < 0)
+			continue;
+		if (++copies[number] > 1)
+			say(r, "copied twice: m%d to %s", number, c->full);
+		if (seen_count(c, SEEN_MESSAGE, (unsigned)number) > 0)
+			say(r, "copied as well: m%d to %s", number, c->full);
+	}
+	free(copies);
+}
+
 static void
 check_all(struct run *r)
 {
@@ -1271,7 +1449,9 @@ check_all(struct run *r)
 		check_presence(r, c);
 		check_roster(r, c);
 		check_gone(r, c);
+		check_copies(r, c);
 	}
+	check_archives(r);
 	check_subscription(r);
 	check_accounts(r);
 	check_logins(r);
@@ -1355,6 +1535,7 @@ run_begin(struct run *r, unsigned nodes)
 	for (unsigned i = 0; i < USERS; i++)
 		world_account(r->w, users[i]);
 	world_befriend(r->w, users[0], users[1]);
+	world_set(r->w, SHARED_ARCHIVE, "always");
 	world_component(r->w, "cb1");
 	world_item(r->w, users[0], "room@cb1." WORLD_DOMAIN, true, true);
 }

@@ -265,6 +265,7 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 	m.bound = s->bound;
 	m.yielded = s->yielded;
 	m.roster = s->roster;
+	m.carbons = (s->flags & FRAME_BIND_CARBONS) != 0;
 	m.account = s->account_id;
 	m.full = text_of(s->full);
 	if (s->presence != NULL)

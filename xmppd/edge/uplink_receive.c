@@ -27,6 +27,10 @@ session_note(struct uplink_session *s, const struct down_deliver *m)
 {
 	if (m->kind == DELIVER_RESULT)
 		s->roster = m->value;
+	if (m->kind == DELIVER_CARBONS) {
+		s->flags &= (uint8_t)~FRAME_BIND_CARBONS;
+		s->flags |= m->value != 0 ? FRAME_BIND_CARBONS : 0;
+	}
 	if (m->id.key.kind == DKEY_PUSH)
 		s->roster = m->id.key.version;
 	if (m->kind != DELIVER_BOUND)

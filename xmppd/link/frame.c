@@ -217,6 +217,7 @@ up_session_encode(struct buf *b, uint64_t term, const struct up_session *m)
 	buf_add_u8(b, m->yielded);
 	buf_add_u64(b, m->roster);
 	buf_add_u64(b, m->account);
+	buf_add_u8(b, m->carbons);
 	text_encode(b, m->full);
 	text_encode(b, m->presence);
 }
@@ -230,6 +231,7 @@ up_session_decode(struct cursor *c, struct up_session *m)
 	m->yielded = bool_decode(c);
 	m->roster = cursor_u64(c);
 	m->account = cursor_u64(c);
+	m->carbons = bool_decode(c);
 	m->full = text_decode(c);
 	m->presence = text_decode(c);
 	if (m->full.data == NULL)
@@ -253,7 +255,7 @@ up_report_decode(struct cursor *c, struct up_report *m)
 {
 	m->id = delivery_id_read(c);
 	m->sender = sid_decode(c);
-	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESUMED);
+	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_CARBONS);
 	m->lane = cursor_u64(c);
 	m->kept = bool_decode(c);
 	return decoded(c);
@@ -427,7 +429,7 @@ down_deliver_decode(struct cursor *c, struct down_deliver *m)
 	m->low = cursor_u64(c);
 	m->lane = cursor_u64(c);
 	m->value = cursor_u64(c);
-	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_RESUMED);
+	m->kind = enum_decode(c, DELIVER_STANZA, DELIVER_CARBONS);
 	m->payload = bytes_decode(c);
 	m->others = text_decode(c);
 	return decoded(c);

@@ -116,6 +116,7 @@ struct up_session {
 	uint64_t roster;      /* version that it was told of; 0: has not asked
 				 for its roster (RFC 6121, 2.1.6) */
 	uint64_t account;     /* the account's id; a component's: 0 */
+	bool carbons;         /* it gets carbons (XEP-0280) */
 };
 
 /* A session has no connection now, and may get one again (XEP-0198). */
@@ -255,6 +256,8 @@ enum deliver_kind {
 			       blank, and its `child` */
 	DELIVER_KEEP,       /* the session goes on here after all */
 	DELIVER_RESUMED,    /* payload: as FRAME_YIELD has it */
+	DELIVER_CARBONS,    /* the same as STANZA; value: whether the session
+			       gets carbons from now on */
 };
 
 struct down_deliver {
@@ -266,7 +269,7 @@ struct down_deliver {
 			   that its frame went to, 0 if none: rule 5 asks for
 			   later frames of the same */
 	uint64_t value; /* RESULT: the roster's version; BOUND: the account's
-			   id; else 0. The edge notes it */
+			   id; CARBONS; else 0. The edge notes it */
 	uint8_t kind;   /* enum deliver_kind */
 	struct text payload;
 	struct text others; /* sids_add(): the sessions that get this frame's

@@ -23,10 +23,13 @@
  * so no step is ever taken inside another.
  */
 
+struct archiving;
+struct copied_ids;
 struct greeting;
 struct handed;
 struct job;
 struct plan;
+struct prefs;
 struct roster;
 struct login;
 struct user;
@@ -169,6 +172,9 @@ struct user {
 	bool push_read;
 	char *photo; /* XEP-0398: hash of the avatar; NULL: none */
 	bool photo_read;
+	struct copied_ids *copied; /* XEP-0280; NULL: none */
+	struct prefs *prefs;       /* XEP-0441; NULL: nothing of its own */
+	bool prefs_read;
 	struct job_list waiting;
 	size_t binding; /* binds that wait for this address */
 	bool touched;
@@ -269,6 +275,13 @@ struct job {
 	struct lane_place lanes[LANES];
 	uint64_t lane_id;  /* a hash of the first one's key; 0: none */
 	struct buf others; /* sids of all that get it, if they are several */
+	bool has_sides, has_uids;
+	bool routed;        /* of a message: all have got it that it is for */
+	bool copied;        /* and copies are on their way (XEP-0280) */
+	uint8_t sides;      /* whose archives it is for: archive.h */
+	uint8_t uids[32];   /* its ids there */
+	uint64_t archived;  /* the batch that it is archived with; 0: none */
+	struct buf stamped; /* the message with its id; empty: not made */
 	struct delivery_list deliveries;
 	size_t pending; /* not accepted yet */
 	struct delivery first;
@@ -324,6 +337,7 @@ struct router {
 	struct map rows; /* struct handed, by row id */
 	TAILQ_HEAD(handed_list, handed) to_delete;
 	bool deleting; /* a command that deletes rows is in the log */
+	struct archiving *archiving;
 
 	TAILQ_HEAD(mirror_list, mirror_node) mirrors;
 	TAILQ_HEAD(mirror_wait_list, mirror_wait) mirror_waits;
@@ -510,7 +524,7 @@ void plan_free(struct router *r, struct job *job);
 
 /* offline.c */
 void offline_begin(struct router *r);
-bool offline_store(struct router *r, struct job *job); /* false: too many */
+void offline_store(struct router *r, struct job *job);
 void offline_stored(struct router *r, struct user *u);
 bool offline_is_waiting(struct router *r, struct user *u);
 void offline_hand_out(struct router *r, struct user *u);
@@ -546,6 +560,9 @@ bool bounce(
 bool bounce_error(struct router *r, struct job *job, const struct buf *error);
 void reply_iq(struct router *r, struct job *job, const struct buf *payload,
     uint64_t roster);
+/* The same, and the edge notes a value (enum deliver_kind). */
+void reply_iq_noted(struct router *r, struct job *job,
+    const struct buf *payload, uint8_t kind, uint64_t value);
 void job_deliver_bytes(struct router *r, struct job *job, struct login *target,
     const struct buf *stanza);
 

@@ -23,7 +23,12 @@ static const struct extension *const extensions[] = {
 	&xep_0191,
 	&xep_0199,
 	&xep_0202,
+	&xep_0280,
+	&xep_0297,
+	&xep_0313,
 	&xep_0357,
+	&xep_0359,
+	&xep_0441,
 	&xep_0398,
 };
 

@@ -11,6 +11,7 @@
 
 #include "common/result.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/archive.h"
 #include "xmppd/router/extension.h"
 
 static const job_step steps[] = {
@@ -250,6 +251,7 @@ job_free(struct router *r, struct job *job)
 	plan_free(r, job);
 	bytes_unref(job->memo);
 	buf_clear(&job->others);
+	buf_clear(&job->stamped);
 	free(job);
 }
 
@@ -404,7 +406,8 @@ router_run(struct router *r)
 			u->touched = false;
 			user_run(r, u);
 		} else {
-			return;
+			break;
 		}
 	}
+	archive_flush(r);
 }

@@ -16,6 +16,7 @@
 #include "common/xmalloc.h"
 #include "xmppd/router/caps.h"
 #include "xmppd/router/core.h"
+#include "xmppd/router/mam.h"
 
 enum bind_stage { BIND_ADDRESS, BIND_MIRROR, BIND_RESULT };
 
@@ -202,6 +203,7 @@ login_enter(struct router *r, struct login *s, struct text full,
 	e.sid = s->sid;
 	e.origin = s->edge->origin->id;
 	e.kind = s->kind;
+	e.wants = s->wants;
 	e.account = s->account = account;
 	e.full = text_dup(full);
 	if (presence.data != NULL)
@@ -282,6 +284,8 @@ login_unknown(struct router *r, struct login *s, const struct up_session *m)
 		return;
 	}
 	s->told = true;
+	if (m->carbons)
+		s->wants |= WANTS_CARBONS;
 	r->adopted = login_enter(r, s, m->full, m->presence, m->account);
 	mirror_wait_add(r, &s->mirror, r->adopted);
 }
@@ -637,6 +641,8 @@ bind_address(struct router *r, struct job *job, struct login *s)
 	if (s->kind == SESSION_CLIENT &&
 	    user_session_count(s->user) >= r->limits.of[LIMIT_SESSIONS])
 		return bind_refuse(r, job, s, "resource-constraint");
+	if ((job->f.flags & FRAME_BIND_CARBONS) != 0)
+		s->wants |= WANTS_CARBONS;
 	if (s->kind == SESSION_CLIENT)
 		account = store_account(r->env.store, s->user->local).id;
 	job->seq = login_enter(r, s, job->f.to, none, account);
@@ -649,13 +655,22 @@ static void
 bind_result(struct router *r, struct job *job, struct login *s)
 {
 	struct dispatch w = { .target = s, .kind = DELIVER_BOUND };
+	struct buf b = { 0 };
 
 	if (s->state == SESSION_BINDING)
 		login_counts(r, s);
 	w.key = dkey_frame(job);
 	w.value = s->account;
-	w.payload = job->f.to;
+	buf_add(&b, job->f.to.data, job->f.to.len);
+	if ((job->f.flags & FRAME_BIND_INLINE) != 0 && s->user->local != NULL) {
+		buf_add_u8(&b, 0);
+		mam_write_metadata(r, s->user->local, &b);
+	}
+	w.hold = bytes_new(b.data, b.len);
+	w.payload = (struct text){ w.hold->data, w.hold->len };
 	job_deliver(r, job, &w);
+	bytes_unref(w.hold);
+	buf_clear(&b);
 	job->stage = BIND_RESULT;
 }
 

@@ -10,12 +10,15 @@
  */
 #include <string.h>
 
+#include "xmppd/router/archive.h"
 #include "xmppd/router/blocking.h"
+#include "xmppd/router/carbons.h"
 
 /* What is done with a message that no session is there for. */
 enum fallback { F_DROP, F_BOUNCE, F_STORE };
 
-/* RFC 6121, 8.5.4: silence is avoided where an error is allowed as well. */
+/* RFC 6121, 8.5.4: silence is avoided where an error is allowed as well. A
+ * headline is stored only if it says so (XEP-0334). */
 static const struct {
 	bool deliver_bare; /* to a bare address with somebody there */
 	bool like_bare;    /* to a full one that isn't there: as if bare */
@@ -45,25 +48,49 @@ must_wait(const struct router *r, const struct job *job)
 	return job->f.resent && !r->grace_over;
 }
 
+/* Rule 5: a later frame of the same session to the same bare address has had an
+ * effect, which by rule 6 was not begun before this one was done. */
+static bool
+was_followed(struct router *r, const struct job *job)
+{
+	return report_later(job) ||
+	    store_effect_later(
+		r->env.store, &job->origin->id, job->f.num, job->lane_id);
+}
+
 /*
- * Rules 1 and 5: done under an earlier leader. The store has applied it; it is
- * to one session, and some edge has had its effect; or a later frame of the
- * same session to the same bare address has had any, which by rule 6 was not
- * begun before this one was done.
+ * Rules 1 and 5: done under an earlier leader. It was followed; or the store
+ * has applied it; or it is to one session, and some edge has had its effect.
  */
 static bool
-was_done(struct router *r, const struct job *job)
+was_done(struct router *r, struct job *job)
 {
-	struct store *store = r->env.store;
-	const struct origin *origin = &job->origin->id;
-
 	if (!job->f.resent || !TAILQ_EMPTY(&job->deliveries))
 		return false;
-	if (job->to.resource.data != NULL && report_any(job))
+	if (was_followed(r, job)) {
+		job->copied = true; /* then, if at all */
 		return true;
-	return report_later(job) ||
-	    store_effect_done(store, origin, job->f.num) ||
-	    store_effect_later(store, origin, job->f.num, job->lane_id);
+	}
+	return (job->to.resource.data != NULL && report_any(job)) ||
+	    store_effect_done(r->env.store, &job->origin->id, job->f.num);
+}
+
+/* The same, but the store could not take it: it is the error's turn. */
+static bool
+was_refused(struct router *r, struct job *job)
+{
+	int code;
+
+	if (!job->f.resent || !TAILQ_EMPTY(&job->deliveries) ||
+	    was_followed(r, job) ||
+	    !store_effect_code(
+		r->env.store, &job->origin->id, job->f.num, &code) ||
+	    code == RES_OK)
+		return false;
+	job->fate = FATE_STORING;
+	job->applied = true;
+	job->code = code;
+	return true;
 }
 
 /* Rule 5: done already, as far as this session is concerned. */
@@ -100,7 +127,8 @@ deliver_to(struct router *r, struct job *job, struct login *s)
 	if (is_message(job))
 		w.kind = DELIVER_MESSAGE;
 	w.key = dkey_frame(job);
-	w.payload = job->f.payload;
+	w.payload = w.kind == DELIVER_MESSAGE ? archive_stamped(r, job)
+					      : job->f.payload;
 	if (job->f.kind == FRAME_RETURN && w.kind == DELIVER_MESSAGE) {
 		w.hold =
 		    offline_stamped(r, job->f.payload, returned_time(r, job));
@@ -124,7 +152,7 @@ static void
 survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
 {
 	v->there++;
-	if (was_accepted(job, s))
+	if (was_accepted(job, s) || carbons_has(r, job, s))
 		return;
 	if (is_message(job) && offline_is_waiting(r, s->user))
 		v->waiting = true;
@@ -132,14 +160,48 @@ survey_one(struct router *r, struct job *job, struct login *s, struct survey *v)
 		deliver_to(r, job, s);
 }
 
-/* Whether it has gone to all that it is for. */
+/* Whether it has gone to all that it is for. What comes of it besides doesn't
+ * wait for that. */
 static bool
-survey_settle(struct job *job, struct user *u, const struct survey *v)
+survey_settle(
+    struct router *r, struct job *job, struct user *u, const struct survey *v)
 {
 	if (v->waiting)
 		return job_wait(job, &u->waiting);
 	job->stage = 1; /* the targets are settled */
+	if (is_message(job)) {
+		carbons_copy(r, job);
+		archive_add(r, job, true);
+	}
 	return job->pending == 0;
+}
+
+static bool
+is_taker(const struct job *job, const struct login *s)
+{
+	return login_takes_messages(s) && !returned_by(job, s);
+}
+
+/* Whoever gets it is told who else does, or a copy: see FRAME_RETURN. */
+static void
+note_others(struct router *r, struct job *job, const struct user *u,
+    const struct login *exact)
+{
+	const struct login *s;
+	size_t count = 0;
+
+	if (!is_message(job))
+		return;
+	buf_reset(&job->others);
+	TAILQ_FOREACH(s, &u->sessions, of_user) {
+		if (!(exact == NULL ? is_taker(job, s) : s == exact) &&
+		    !carbons_are_due(r, job, s))
+			continue;
+		count++;
+		sids_add(&job->others, &s->sid);
+	}
+	if (count < 2)
+		buf_reset(&job->others);
 }
 
 /* To one session. */
@@ -148,8 +210,9 @@ to_exact(struct router *r, struct job *job, struct login *s)
 {
 	struct survey v = { 0 };
 
+	note_others(r, job, s->user, s);
 	survey_one(r, job, s, &v);
-	return survey_settle(job, s->user, &v);
+	return survey_settle(r, job, s->user, &v);
 }
 
 static bool
@@ -176,7 +239,22 @@ may_have_been_taken(const struct job *job, const struct user *u)
 	return false;
 }
 
-/* Nobody is there. Messages without a body aren't kept (XEP-0160, 3). */
+/* XEP-0160, 3: not what only says how somebody types; and the hints of
+ * XEP-0334. */
+static bool
+is_storable(const struct job *job, uint8_t fallback)
+{
+	const uint16_t marks = job->f.marks;
+
+	if ((marks & MARK_NO_STORE) != 0)
+		return false;
+	if (job->f.type == TYPE_HEADLINE)
+		return (marks & MARK_STORE) != 0;
+	return fallback == F_STORE &&
+	    (marks & (MARK_CONTENT | MARK_STORE)) != 0;
+}
+
+/* Nobody is there. */
 static bool
 to_nobody(struct router *r, struct job *job, uint8_t fallback)
 {
@@ -186,37 +264,12 @@ to_nobody(struct router *r, struct job *job, uint8_t fallback)
 		return job_wait(job, &u->waiting);
 	if (!address_exists(r, &job->to))
 		return bounce_or_drop(r, job, fates[job->f.type].no_account);
-	if (fallback != F_STORE)
-		return bounce_or_drop(r, job, fallback);
-	if (!(job->f.marks & MARK_BODY))
-		return bounce_or_drop(r, job, F_BOUNCE);
-	if (!offline_store(r, job))
-		return bounce(r, job, STANZA_RESOURCE_CONSTRAINT,
-		    "too many messages wait for this user");
-	return false;
-}
-
-static bool
-is_taker(const struct job *job, const struct login *s)
-{
-	return login_takes_messages(s) && !returned_by(job, s);
-}
-
-/* Whoever gets it is told who else does: see FRAME_RETURN. */
-static void
-note_others(struct job *job, const struct user *u)
-{
-	const struct login *s;
-	size_t count = 0;
-
-	buf_reset(&job->others);
-	TAILQ_FOREACH(s, &u->sessions, of_user)
-		count += is_taker(job, s);
-	if (count < 2)
-		return;
-	TAILQ_FOREACH(s, &u->sessions, of_user)
-		if (is_taker(job, s))
-			sids_add(&job->others, &s->sid);
+	if (is_storable(job, fallback)) {
+		offline_store(r, job);
+		return false;
+	}
+	return bounce_or_drop(
+	    r, job, fallback == F_STORE ? F_BOUNCE : fallback);
 }
 
 static bool
@@ -226,13 +279,13 @@ to_bare(struct router *r, struct job *job, struct user *u, uint8_t fallback)
 	struct login *s;
 
 	if (u != NULL && fates[job->f.type].deliver_bare) {
-		note_others(job, u);
+		note_others(r, job, u, NULL);
 		TAILQ_FOREACH(s, &u->sessions, of_user)
 			if (is_taker(job, s))
 				survey_one(r, job, s, &v);
 	}
 	if (v.there > 0)
-		return survey_settle(job, u, &v);
+		return survey_settle(r, job, u, &v);
 	if (report_any(job))
 		return true;
 	return to_nobody(r, job, fallback);
@@ -291,16 +344,36 @@ message_route(struct router *r, struct job *job)
 	return bounce(r, job, STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
 }
 
+/* It is in the log: it was stored, or could not be. */
+static bool
+stored(struct router *r, struct job *job)
+{
+	if (!job->applied || job->code == RES_OK)
+		return job->applied;
+	/* XEP-0160, 2: no more than fits. Or the account went meanwhile. */
+	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE,
+	    job->code == RES_LIMIT ? "too many messages wait for this user"
+				   : NULL);
+}
+
+/* Whether any session has got it, or is to. */
+static bool
+is_with_sessions(const struct job *job)
+{
+	const struct delivery *d;
+
+	TAILQ_FOREACH(d, &job->deliveries, of_owner)
+		if (d->id.key.kind == DKEY_FRAME)
+			return true;
+	return false;
+}
+
 /* Whether it has met its fate; `done` says whether that is over. */
 static bool
 has_fate(struct router *r, struct job *job, bool *done)
 {
 	if (job->fate == FATE_STORING) {
-		*done = job->applied && job->code == RES_OK;
-		/* The account went while it was being stored. */
-		if (job->applied && job->code != RES_OK)
-			*done =
-			    bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
+		*done = stored(r, job);
 		return true;
 	}
 	if (job->fate == FATE_BOUNCING ||
@@ -308,15 +381,15 @@ has_fate(struct router *r, struct job *job, bool *done)
 		*done = job->pending == 0;
 		return true;
 	}
-	if (job->stage == 1 && !TAILQ_EMPTY(&job->deliveries)) {
+	if (job->stage == 1 && is_with_sessions(job)) {
 		*done = true;
 		return true;
 	}
 	return false;
 }
 
-bool
-message_step(struct router *r, struct job *job)
+static bool
+route_step(struct router *r, struct job *job)
 {
 	bool done;
 
@@ -326,7 +399,44 @@ message_step(struct router *r, struct job *job)
 		return bounce(r, job, STANZA_BAD_REQUEST, "type");
 	if (must_wait(r, job))
 		return job_wait(job, &r->unsettled);
+	if (was_refused(r, job))
+		return stored(r, job);
 	return was_done(r, job) || message_route(r, job);
+}
+
+/* Whether its sender has been told that it could not be delivered. */
+static bool
+was_bounced(const struct job *job)
+{
+	struct delivery_id id;
+
+	memset(&id, 0, sizeof(id));
+	id.key = dkey_frame(job);
+	id.sid = job->f.sid;
+	return job->fate == FATE_BOUNCING ||
+	    (!text_equal(job->to.full, job->f.from) && report_has(job, &id));
+}
+
+/*
+ * When all have got it that it is for, the next of its lane may go; it is
+ * acknowledged once it is archived as well. By rule 5 it was done under an
+ * earlier leader if a later one of its lane was begun, and so were its copies;
+ * not so its archiving, which is done again.
+ */
+bool
+message_step(struct router *r, struct job *job)
+{
+	if (!job->routed) {
+		if (!route_step(r, job))
+			return false;
+		job->routed = true;
+		carbons_copy(r, job);
+		archive_add(r, job, !was_bounced(job));
+	}
+	if (job->pending > 0)
+		return false;
+	job_leave_lane(r, job, LANE_ADDRESS);
+	return archive_is_done(r, job);
 }
 
 /* An IQ for a session: to nobody else, and answered if that isn't there. */

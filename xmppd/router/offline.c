@@ -17,11 +17,11 @@
 
 #include "common/clock.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/archive.h"
 #include "xmppd/router/extension.h"
 
 #define HANDING_MAX 32
 #define DELETE_MAX 256
-#define ROWS_MAX 1000 /* of a user */
 
 /* A row that is with a session, or is being deleted. */
 struct handed {
@@ -36,23 +36,20 @@ struct handed {
 
 /* ---- storing ----------------------------------------------------------- */
 
-bool
+/* Beyond the limit the store refuses it (RES_LIMIT). */
+void
 offline_store(struct router *r, struct job *job)
 {
+	struct text stanza = archive_stamped(r, job);
 	struct store_op op = { .op = EFFECT_STORE };
 
 	op.user = text_dup(job->to.local);
-	if (store_user_row_count(r->env.store, op.user) >= ROWS_MAX) {
-		free(op.user);
-		return false;
-	}
 	job->fate = FATE_STORING;
 	op.time = returned_time(r, job);
-	buf_add(&op.stanza, job->f.payload.data, job->f.payload.len);
+	buf_add(&op.stanza, stanza.data, stanza.len);
 	job_propose(r, job, job->lane_id, &op, 1); /* rule 5 */
 	buf_clear(&op.stanza);
 	free(op.user);
-	return true;
 }
 
 /* A row of this user was added. */

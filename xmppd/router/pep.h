@@ -15,7 +15,6 @@
 #define NS_PUBSUB_EVENT NS_PUBSUB "#event"
 #define NS_PUBSUB_ERRORS NS_PUBSUB "#errors"
 #define NS_NODE_CONFIG NS_PUBSUB "#node_config"
-#define NS_RSM "http://jabber.org/protocol/rsm"
 
 /* A node of an account. */
 struct pep_node {

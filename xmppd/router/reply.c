@@ -107,14 +107,12 @@ bounce(struct router *r, struct job *job, enum stanza_error e, const char *text)
 	return done;
 }
 
-/* Answers an IQ; `payload` may be NULL. `roster`: of a roster that it is, the
- * version; else 0. */
 void
-reply_iq(struct router *r, struct job *job, const struct buf *payload,
-    uint64_t roster)
+reply_iq_noted(struct router *r, struct job *job, const struct buf *payload,
+    uint8_t kind, uint64_t value)
 {
 	struct login *sender = login_find(r, &job->f.sid);
-	struct dispatch w = { .target = sender, .value = roster };
+	struct dispatch w = { .target = sender, .kind = kind, .value = value };
 	struct buf b = { 0 };
 
 	if (!login_is_there(sender))
@@ -123,7 +121,6 @@ reply_iq(struct router *r, struct job *job, const struct buf *payload,
 	if (payload != NULL)
 		buf_add(&b, payload->data, payload->len);
 	end_answer(&b, job);
-	w.kind = roster != 0 ? DELIVER_RESULT : DELIVER_STANZA;
 	w.key = dkey_frame(job);
 	w.hold = bytes_new(b.data, b.len);
 	w.payload.data = w.hold->data;
@@ -131,4 +128,14 @@ reply_iq(struct router *r, struct job *job, const struct buf *payload,
 	job_deliver(r, job, &w);
 	bytes_unref(w.hold);
 	buf_clear(&b);
+}
+
+/* Answers an IQ; `payload` may be NULL. `roster`: of a roster that it is, the
+ * version; else 0. */
+void
+reply_iq(struct router *r, struct job *job, const struct buf *payload,
+    uint64_t roster)
+{
+	reply_iq_noted(r, job, payload,
+	    roster != 0 ? DELIVER_RESULT : DELIVER_STANZA, roster);
 }

@@ -8,6 +8,7 @@
 
 #include "common/strutil.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/archive.h"
 #include "xmppd/router/extension.h"
 
 #define TICK_MS 100
@@ -57,6 +58,7 @@ router_new(const struct router_config *cfg, const struct router_env *env,
 	r->base = dir->seq;
 	TAILQ_FOREACH(e, &dir->entries, next)
 		login_adopt(r, e);
+	archive_begin(r);
 	offline_begin(r);
 	router_set_voters(r, cfg->voters, cfg->voter_count, now);
 	return r;
@@ -117,6 +119,7 @@ router_free(struct router *r)
 		origin_free(r, o);
 	while (!TAILQ_EMPTY(&r->mirrors))
 		router_mirror_down(r, TAILQ_FIRST(&r->mirrors)->node);
+	archive_end(r);
 	components_free(r);
 	registry_free_domains(r);
 	map_clear(&r->edges);
@@ -236,6 +239,8 @@ router_applied(struct router *r, const struct store_event *event, uint64_t now)
 		offline_deleted(r, event);
 	else if (event->what == STORE_SETTING && event->name != NULL)
 		setting_changed(r, event->name);
+	else if (event->what == STORE_ARCHIVE || event->what == STORE_SWEEP)
+		archive_applied(r, event);
 	else if (event->what == STORE_COMPONENT_ADD)
 		components_load(r);
 	else if (event->what == STORE_ACCOUNT_ADD && event->code == RES_OK)
@@ -272,6 +277,7 @@ router_tick(struct router *r, uint64_t now)
 	origins_prune(r);
 	handover_tick(r);
 	formers_prune(r);
+	archive_tick(r);
 	components_wake(r);
 	router_run(r);
 	return now + TICK_MS;

@@ -30,7 +30,8 @@ struct router_env {
 	/* Puts a command through the log under this term. It comes back as
 	 * router_applied(), or never if the term ends. */
 	void (*propose)(void *arg, const void *command, size_t len);
-	int64_t (*unix_time)(void *arg);
+	int64_t (*unix_time)(void *arg); /* seconds */
+	int64_t (*unix_ms)(void *arg);
 	struct store *store; /* for reads */
 };
 
