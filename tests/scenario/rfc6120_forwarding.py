@@ -145,6 +145,35 @@ def big_and_deep(s):
             "n%d='%d'" % (n, n) for n in range(40))))
 
 
+@case("4.2", "streams are independent, however their bytes are mixed")
+def streams_do_not_mix(s):
+    bob = s.online("bob")
+    peers = [s.client("ann", "r%d" % n, more="version='1.0' xmlns:p='urn:%d'" %
+                      (n % 3) if n % 2 else "version='1.0'")
+             for n in range(6)]
+    texts = [f"<message to='{bob.jid}' id='{n}'><body xml:lang='l{n}'>"
+             f"{'x' * n}&amp;<![CDATA[{n}<]]></body><q:x xmlns:q='urn:q{n}' "
+             f"q:n='{n}'><y{n}/></q:x></message> \n" for n in range(6)]
+    sent = "".join(peers[n].jid for n in range(6))
+    for position in range(max(map(len, texts)) + 10):
+        for number, peer in enumerate(peers):
+            piece = texts[number][max(0, position - number):][:1]
+            if position >= number and piece:
+                peer.send(piece, chunked=False)
+    for _ in range(6):
+        got = bob.expect("<message/>")
+        number = int(got.get("id"))
+        check(got.get("from") == peers[number].jid, sent)
+        compare(texts[number], CLIENT, got)
+    for number in (1, 3, 5):
+        peers[number].send(f"<message to='{bob.jid}'><p:x/></message>")
+        bob.expect("<message><x xmlns='urn:%d'/></message>" % (number % 3))
+    peers[0].send(f"<message to='{bob.jid}'><p:x/></message>")
+    peers[0].expect_stream_error("not-well-formed")
+    peers[0].jid = None
+    bob.expect_nothing()
+
+
 @case("8.3.1", "types, ids and errors of others are passed on as they are")
 def errors_of_others(s):
     ann, bob = s.online("ann"), s.online("bob")
