@@ -1,7 +1,10 @@
 """RFC 7622, with the profiles of RFC 6122: addresses are prepared, compared,
 and bounded."""
 
-from scenario import STANZA_ERRORS, case, check, show
+import ssl
+import subprocess
+
+from scenario import STANZA_ERRORS, TLS, case, check, show
 
 ROSTER = "jabber:iq:roster"
 
@@ -218,3 +221,43 @@ def in_stanzas(s):
         ann.send(f"<message to='{written}@{s.domain.upper()}/E\u0301' "
                  f"id='{number}'/>")
         peer.expect(f"<message id='{number}'/>")
+
+
+@case("3.2; RFC 6066, 3", "a domain of ours with letters beyond ASCII: served "
+      "by either label, and its certificate found by the A-label", ours=True)
+def internationalized_domain(s):
+    name, label = "b\u00fccher.example", "xn--bcher-kva.example"
+    folder = s.server.dir
+    subprocess.run(
+        ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+         "/CN=" + label, "-addext", "subjectAltName=DNS:" + label,
+         "-keyout", "idn.key", "-out", "idn.crt"), cwd=folder, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pems = {}
+    for what in ("key", "crt"):
+        with open("%s/idn.%s" % (folder, what)) as pem:
+            pems[what] = {"name": "idn." + what, "pem": pem.read()}
+    s.server.call("Domain.Add", domain=label, key=pems["key"],
+                  certificate=pems["crt"])
+    s.server.call("User.Add", name="ann@B\u00dcCHER.example",
+                  password="secret-ann")
+    context = ssl.create_default_context(cafile=folder + "/idn.crt")
+    peers = []
+    for number, written in enumerate((name, label, name.upper())):
+        peer = s.raw("idn%d" % number)
+        peer.open(to=written)
+        check(peer.header["from"] == name, peer.header)
+        peer.send("<starttls xmlns='%s'/>" % TLS)
+        peer.expect("<proceed xmlns='%s'/>" % TLS)
+        peer.sock = context.wrap_socket(peer.sock, server_hostname=label)
+        peer.domain = name
+        peer.open(to=written)
+        peer.login("ann", to=written)
+        peer.bind("r%d" % number)
+        check(peer.jid == f"ann@{name}/r{number}", peer.jid)
+        peers.append(peer)
+    peers[0].send(f"<message to='ann@{label}/r1' id='1'/>")
+    peers[1].expect(f"<message id='1' from='{peers[0].jid}'/>")
+    s.leave()
+    s.server.call("Domain.Del", domain=label)
