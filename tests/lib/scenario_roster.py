@@ -64,7 +64,7 @@ def pushes(elements):
     by JID, the newest of each."""
     found = {}
     for element in elements:
-        if is_push(element):
+        if is_push(element) and not is_barrier(element):
             query = element.find(QUERY)
             check(len(query) == 1, "not one item: " + show(element))
             found[query[0].get("jid")] = item_of(query[0])

@@ -329,8 +329,8 @@ struct store_roster {
 
 void store_roster(struct store *s, const char *local, struct store_roster *out);
 /* Contacts that were taken out of it since this version, with the version of
- * that; only the newest 4096 of all rosters are known. */
-void store_removed(struct store *s, const char *local, uint64_t after,
+ * that. False if these may not be all: only so many are kept. */
+bool store_removed(struct store *s, const char *local, uint64_t after,
     struct store_roster *out);
 /* The contacts that a deleted account shared presence with, or was about to:
  * contact, to, from, ask, pending_in. */

@@ -46,6 +46,13 @@ void store_applied_clear(struct store_applied *a);
 typedef int (*store_apply_fn)(struct db *db, struct store_applied *a);
 
 /* Counters that only grow, and are part of the state. */
+/*
+ * Of items that went out of rosters those of the newest so many versions are
+ * kept: pushes follow at once, or soon after a change of leader; or when a
+ * client comes back that has the roster as it was (RFC 6121, 2.6).
+ */
+#define STORE_REMOVED_MAX 4096
+
 enum store_counter {
 	COUNTER_INDEX,     /* the Raft index applied */
 	COUNTER_ROW,       /* the newest stored message's id */

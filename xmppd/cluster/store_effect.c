@@ -33,10 +33,6 @@ forget_below(struct db *db, const struct origin *origin, uint64_t low)
 
 /* ---- rosters ----------------------------------------------------------- */
 
-/* The newest so many are kept of items that went out of rosters: pushes follow
- * at once, or soon after a change of leader. */
-#define REMOVED_MAX 4096
-
 static bool
 was_visible(struct db *db, const struct store_op *op)
 {
@@ -64,10 +60,10 @@ note_removed(
 	if (removed)
 		db_bind_uint(q, version);
 	db_run(q);
-	if (!removed || version <= REMOVED_MAX)
+	if (!removed || version <= STORE_REMOVED_MAX)
 		return;
 	q = db_query(db, "DELETE FROM removed WHERE version <= ?");
-	db_bind_uint(q, version - REMOVED_MAX);
+	db_bind_uint(q, version - STORE_REMOVED_MAX);
 	db_run(q);
 }
 

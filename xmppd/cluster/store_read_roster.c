@@ -6,6 +6,7 @@
 
 #include "common/xmalloc.h"
 #include "xmppd/cluster/db.h"
+#include "xmppd/cluster/store_apply.h"
 #include "xmppd/cluster/store_impl.h"
 
 typedef void (*item_reader)(struct db_query *q, struct store_roster_item *item);
@@ -71,10 +72,11 @@ read_removed(struct db_query *q, struct store_roster_item *item)
 	item->version = db_uint(q, 1);
 }
 
-void
+bool
 store_removed(struct store *s, const char *local, uint64_t after,
     struct store_roster *out)
 {
+	uint64_t newest;
 	struct db_query *q = store_read_query(s,
 	    "SELECT contact, version FROM removed"
 	    " WHERE local = ? AND version > ?");
@@ -83,7 +85,11 @@ store_removed(struct store *s, const char *local, uint64_t after,
 	db_bind_text(q, local);
 	db_bind_uint(q, after);
 	read_all(q, read_removed, out);
+	q = store_read_query(s, "SELECT value FROM counter WHERE which = ?");
+	db_bind_int(q, COUNTER_VERSION);
+	newest = (uint64_t)db_only_int(q);
 	store_read_done(s);
+	return after + STORE_REMOVED_MAX >= newest;
 }
 
 static void

@@ -495,8 +495,9 @@ const struct store_roster_item *roster_item(
     struct router *r, struct user *u, struct text bare);
 bool roster_allows(struct router *r, struct user *u, struct text bare);
 void roster_applied(struct router *r, const struct store_event *event);
-void roster_write(
-    struct router *r, struct user *u, const char *known, struct buf *b);
+void roster_write(struct router *r, struct user *u, struct buf *b);
+bool roster_can_follow(
+    struct router *r, const struct login *s, uint64_t version);
 uint64_t roster_version(struct router *r, struct user *u);
 void roster_push(struct router *r, struct user *u);
 void roster_drop(struct user *u);

@@ -7,6 +7,7 @@
 
 #include "common/jid.h"
 #include "common/strutil.h"
+#include "common/xmalloc.h"
 #include "xmppd/router/extension.h"
 
 #define NAME_MAX_BYTES 1023 /* RFC 6121, 2.3.3: a limit of the server */
@@ -14,12 +15,30 @@
 
 /* ---- get --------------------------------------------------------------- */
 
+/* The version that the client says it has; 0: none that it was ever told. */
+static uint64_t
+known_version(const struct xml *query)
+{
+	const char *ver = xml_attr(query, "ver");
+	uint64_t version = 0;
+
+	if (ver == NULL || *ver == '0' ||
+	    !str_to_u64(ver, 1, UINT64_MAX, &version))
+		return 0;
+	return version;
+}
+
+/*
+ * RFC 6121, 2.6.2: nothing if the client's copy is as new; nothing, and then
+ * pushes, if little has changed since; else the whole. A session that was told
+ * of a version is not told anew of what came before that.
+ */
 static enum stanza_error
 roster_get(struct router *r, struct job *job, const struct xml *query)
 {
 	struct login *s = login_find(r, &job->f.sid);
+	uint64_t known = known_version(query), version;
 	struct buf b = { 0 };
-	uint64_t version;
 
 	if (!login_is_there(s))
 		return 0;
@@ -27,60 +46,75 @@ roster_get(struct router *r, struct job *job, const struct xml *query)
 	if (!login_want(r, job, WANTS_ROSTER, 0))
 		return IQ_WAITS;
 	version = roster_version(r, s->user);
-	roster_write(r, s->user, xml_attr(query, "ver"), &b);
+	if (known != 0 && s->roster == 0 && roster_can_follow(r, s, known))
+		version = known;
+	else if (known != version)
+		roster_write(r, s->user, &b);
 	reply_iq(r, job, &b, version);
 	if (s->roster < version)
 		s->roster = version;
+	roster_push(r, s->user);
 	buf_clear(&b);
 	return 0;
 }
 
 /* ---- set --------------------------------------------------------------- */
 
-/* Adds a group; RFC 6121, 2.3.3, says what is wrong with one. */
+/* The groups of an item; their names end in '\n', which none has. */
+struct groups {
+	struct buf names, prepared;
+	size_t count;
+};
+
+static bool
+has_line(const struct buf *lines, const char *line)
+{
+	const char *at = (const char *)lines->data;
+	size_t left = lines->len, len = strlen(line), size;
+
+	for (; left > 0; at += size, left -= size) {
+		size = (size_t)((const char *)memchr(at, '\n', left) - at) + 1;
+		if (size == len + 1 && memcmp(at, line, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Adds a group; RFC 6121, 2.3.3, says what is wrong with one, and that they
+ * are compared as resourceprep has them. */
 static enum stanza_error
-add_group(struct buf *groups, const char *name)
+add_group(struct groups *groups, const char *name)
 {
 	size_t len = strlen(name);
-	const char *at = (const char *)groups->data;
-	size_t left = groups->len;
+	char *prepared;
+	bool twice;
 
-	if (len == 0 || len > NAME_MAX_BYTES)
+	if (len == 0 || len > NAME_MAX_BYTES || ++groups->count > GROUPS_MAX)
 		return STANZA_NOT_ACCEPTABLE;
 	if (strchr(name, '\n') != NULL)
 		return STANZA_BAD_REQUEST;
-	while (left > 0) {
-		const char *end = memchr(at, '\n', left);
-		size_t size = end == NULL ? left : (size_t)(end - at);
-
-		if (size == len && memcmp(at, name, len) == 0)
-			return STANZA_BAD_REQUEST; /* twice */
-		size += end != NULL;
-		at += size;
-		left -= size;
-	}
-	if (groups->len > 0)
-		buf_add_str(groups, "\n");
-	buf_add_str(groups, name);
-	return 0;
+	prepared = jid_prep_resource(name);
+	if (prepared == NULL)
+		prepared = xstrdup(name);
+	twice = has_line(&groups->prepared, prepared);
+	buf_addf(&groups->prepared, "%s\n", prepared);
+	buf_addf(&groups->names, "%s\n", name);
+	free(prepared);
+	return twice ? STANZA_BAD_REQUEST : 0;
 }
 
 static enum stanza_error
-read_groups(const struct xml *item, struct buf *groups)
+read_groups(const struct xml *item, struct groups *groups)
 {
-	enum stanza_error e;
+	enum stanza_error e = 0;
 	const struct xml *g;
-	size_t count = 0;
 
-	for (g = xml_child(item, "group", NS_ROSTER); g != NULL;
-	     g = xml_next(g, "group", NS_ROSTER)) {
-		if (++count > GROUPS_MAX)
-			return STANZA_NOT_ACCEPTABLE;
+	for (g = xml_child(item, "group", NS_ROSTER); g != NULL && e == 0;
+	     g = xml_next(g, "group", NS_ROSTER))
 		e = add_group(groups, g->text);
-		if (e != 0)
-			return e;
-	}
-	return 0;
+	if (groups->names.len > 0)
+		groups->names.len--; /* the last one ends with the text */
+	return e;
 }
 
 /* What the client asks for; `change` borrows from the item and its jid. */
@@ -107,7 +141,7 @@ set_item(struct router *r, struct job *job, const struct xml *item)
 {
 	const char *text = xml_attr(item, "jid");
 	struct roster_change change = { 0 };
-	struct buf groups = { 0 };
+	struct groups groups = { 0 };
 	enum stanza_error e;
 	struct jid jid;
 
@@ -118,10 +152,11 @@ set_item(struct router *r, struct job *job, const struct xml *item)
 		e = read_groups(item, &groups);
 	if (e == 0 && text_equal(change.contact.bare, job->to.bare))
 		e = STANZA_NOT_ALLOWED; /* oneself */
-	change.groups = groups.len > 0 ? buf_str(&groups) : NULL;
+	change.groups = groups.count > 0 ? buf_str(&groups.names) : NULL;
 	if (e == 0)
 		e = plan_roster(r, job, &change);
-	buf_clear(&groups);
+	buf_clear(&groups.names);
+	buf_clear(&groups.prepared);
 	jid_clear(&jid);
 	return e;
 }
@@ -140,9 +175,22 @@ roster_set(struct router *r, struct job *job, const struct xml *query)
 	return set_item(r, job, item);
 }
 
+/* RFC 6121, 2.3.3: it is for the account alone to do; whether there is one is
+ * not said. */
+static enum stanza_error
+roster_set_other(struct router *r, struct job *job, const struct xml *query)
+{
+	(void)r;
+	(void)job;
+	(void)query;
+	return STANZA_FORBIDDEN;
+}
+
 static const struct iq_handler iqs[] = {
 	{ TYPE_GET, AT_ACCOUNT, "{" NS_ROSTER "}query", roster_get },
 	{ TYPE_SET, AT_ACCOUNT, "{" NS_ROSTER "}query", roster_set },
+	{ TYPE_SET, AT_OTHER | AT_NOBODY, "{" NS_ROSTER "}query",
+	    roster_set_other },
 	{ 0 },
 };
 static const char *const features[] = { NS_ROSTER, NULL };

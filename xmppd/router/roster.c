@@ -219,18 +219,12 @@ add_query(struct buf *b, uint64_t version)
 	    (unsigned long long)version);
 }
 
-/* The whole roster; nothing if the client's copy is as new (2.6). */
 void
-roster_write(struct router *r, struct user *u, const char *known, struct buf *b)
+roster_write(struct router *r, struct user *u, struct buf *b)
 {
 	const struct roster *roster = roster_of(r, u);
 	const struct contact *c;
-	char version[24];
 
-	snprintf(version, sizeof(version), "%llu",
-	    (unsigned long long)roster->version);
-	if (str_equal(known, version))
-		return;
 	add_query(b, roster->version);
 	TAILQ_FOREACH(c, &roster->contacts, next)
 		if (c->item.visible)
@@ -273,18 +267,20 @@ change_compare(const void *a, const void *b)
 }
 
 /*
- * What changed since a version, in the order of the versions. The store may be
- * ahead of what was reported: such a removal has its turn with the rest.
+ * What changed since a version, in the order of the versions; false if that is
+ * not known to be all. The store may be ahead of what was reported: such a
+ * removal has its turn with the rest.
  */
-static void
+static bool
 changes_read(
     struct router *r, struct user *u, uint64_t after, struct changes *out)
 {
 	const struct roster *roster = roster_of(r, u);
 	const struct contact *c;
+	bool all;
 
 	*out = (struct changes){ 0 };
-	store_removed(r->env.store, u->local, after, &out->removed);
+	all = store_removed(r->env.store, u->local, after, &out->removed);
 	for (size_t i = 0; i < out->removed.count; i++) {
 		const struct store_roster_item *item = &out->removed.items[i];
 
@@ -297,6 +293,7 @@ changes_read(
 			    out, c->item.contact, &c->item, c->item.version);
 	if (out->count > 1)
 		qsort(out->all, out->count, sizeof(*out->all), change_compare);
+	return all;
 }
 
 static void
@@ -340,6 +337,26 @@ push(struct router *r, struct login *s, const struct change *c)
 	session_deliver(r, &w);
 	bytes_unref(w.hold);
 	buf_clear(&b);
+}
+
+/*
+ * RFC 6121, 2.6.2: whether a client that has the roster of this version is
+ * better told what changed since. Versions are of all rosters together, and an
+ * account's begin with its id.
+ */
+bool
+roster_can_follow(struct router *r, const struct login *s, uint64_t version)
+{
+	struct roster *roster = roster_of(r, s->user);
+	struct changes changes;
+	bool can;
+
+	if (version < s->account || version > roster->version)
+		return false;
+	can = changes_read(r, s->user, version, &changes) &&
+	    changes.count * 2 <= roster->count;
+	changes_clear(&changes);
+	return can;
 }
 
 static bool
