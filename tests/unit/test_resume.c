@@ -437,6 +437,7 @@ the_newest_of_several_resumes(void **state)
 	expect_error(c, "<conflict");
 	pump_ack(p, num);
 	client_expect(second, "<resumed");
+	assert_int_equal(edge_stats(p->edge).sessions, 1);
 	client_free(second);
 }
 

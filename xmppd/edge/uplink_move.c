@@ -13,6 +13,8 @@ void
 uplink_move(
     struct uplink *u, struct uplink_session *from, struct uplink_session *to)
 {
+	/* Its key is in the struct that it leaves. */
+	map_remove(&u->sessions, &from->sid, sizeof(from->sid));
 	*to = *from;
 	memset(from, 0, sizeof(*from));
 	link_queue_set_owner(to->queue, to);
