@@ -124,6 +124,21 @@ const struct command commands[] = {
 	{ .pattern = "xmpp motd del", ADMIN, XMPPD("Motd.Del"),
 	  .flags = CMD_REMOVES, .help = "tell them nothing", },
 
+	/* What is kept of what they say. */
+	{ .pattern = "xmpp archive", AUDIT, XMPPD("Archive.Show"),
+	  .help = "show what is archived, and for how long", },
+	{ .pattern = "xmpp archive always", ADMIN, XMPPD("Archive.Always"),
+	  .help = "archive messages, unless their users choose otherwise", },
+	{ .pattern = "xmpp archive roster", ADMIN, XMPPD("Archive.Roster"),
+	  .help = "the same, but only those with contacts", },
+	{ .pattern = "xmpp archive never", ADMIN, XMPPD("Archive.Never"),
+	  .help = "archive only what users choose", },
+	{ .pattern = "xmpp archive keep <amount:days>", ADMIN,
+	  XMPPD("Archive.Keep"), .flags = CMD_REMOVES,
+	  .help = "delete what was archived longer ago", },
+	{ .pattern = "xmpp archive keep forever", ADMIN,
+	  XMPPD("Archive.Keep"), .help = "delete nothing because of its age", },
+
 	/* The cluster of XMPP servers. */
 	{ .pattern = "xmpp cluster enable", ADMIN, XMPPD("Cluster.Enable"),
 	  .help = "put the server in cluster mode; it must be disabled", },
@@ -268,6 +283,7 @@ const struct command_group command_groups[] = {
 	{ "xmpp sessions", "who is logged in" },
 	{ "xmpp limits", "what clients are held to" },
 	{ "xmpp motd", "what clients are told when they log in" },
+	{ "xmpp archive", "what is kept of what clients say" },
 	{ "xmpp cluster", "the cluster of XMPP servers" },
 	{ "pki", "keys and certificates: the folder that SFTP shows" },
 	{ "callbridge", "this node's own Call Bridge" },

@@ -409,6 +409,19 @@ print_motd(FILE *out, const json_t *result)
 	fputc('\n', out);
 }
 
+static const struct field archive_fields[] = {
+	{ "Archived", "usual", FIELD_TEXT },
+	{ "Days kept", "days", FIELD_LIMIT },
+	{ "Bytes of a user", "limit", FIELD_NUMBER },
+	{ "Messages", "messages", FIELD_NUMBER },
+};
+
+static void
+print_archive(FILE *out, const json_t *result)
+{
+	PRINT_FIELDS(out, result, archive_fields, 18);
+}
+
 /* ---- xmpp cluster ------------------------------------------------------ */
 
 static void
@@ -566,6 +579,7 @@ const struct mmp_method daemon_methods[] = {
 	{ "Callbridge.List", NULL, print_callbridges },
 	{ "Domain.List", NULL, print_domains },
 	{ "Limits.List", NULL, print_limits },
+	{ "Archive.Show", NULL, print_archive },
 	{ "Motd.Show", NULL, print_motd },
 	{ "Stats.Show", NULL, print_stats },
 	{ "Session.List", NULL, print_sessions },

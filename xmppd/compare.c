@@ -11,9 +11,10 @@
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "xmppd/cluster/control.h"
+#include "xmppd/cluster/store_archive.h"
 #include "xmppd/cluster/store_item.h"
 
-#define JOIN_VERSION 2
+#define JOIN_VERSION 3
 #define NAMED_MIN 36 /* bytes that a name and its digest take at least */
 #define MEMBER_MIN 60
 
@@ -139,6 +140,7 @@ join_request_encode(struct buf *b, const struct store_member *self,
 	buf_add_u64(b, self->boot);
 	buf_add_u64(b, store_row_count(s));
 	buf_add_u64(b, store_item_total(s));
+	buf_add_u64(b, store_archive_total(s));
 	collect(b, s, store_components, add_component);
 	collect(b, s, store_accounts, add_account);
 }
@@ -159,6 +161,7 @@ join_request_decode(const void *msg, size_t len, struct join_request *r)
 	r->boot = cursor_u64(&c);
 	r->rows = cursor_u64(&c);
 	r->items = cursor_u64(&c);
+	r->archived = cursor_u64(&c);
 	r->components = read_named(&c, &r->component_count);
 	r->accounts = read_named(&c, &r->account_count);
 	return cursor_done(&c) ? RES_OK : RES_INVALID;
@@ -247,6 +250,12 @@ compare_accounts(const struct join_request *r, struct store *s, struct error *e)
 		    "this node holds data that its users keep on the server "
 		    "(vCards, bookmarks and the like) and the cluster lacks: "
 		    "run 'xmpp reset' here, which writes it to a file first");
+	if (r->archived > 0)
+		return error_set(e, RES_DIFFERS,
+		    "this node holds %llu archived messages that the cluster "
+		    "lacks: run 'xmpp reset' here, which writes them to a file "
+		    "first",
+		    (unsigned long long)r->archived);
 	return RES_OK;
 }
 

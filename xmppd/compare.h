@@ -27,6 +27,7 @@ struct join_request {
 	size_t component_count, account_count;
 	uint64_t rows;  /* stored messages */
 	uint64_t items; /* that accounts keep here */
+	uint64_t archived;
 };
 
 struct join_answer {

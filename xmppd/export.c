@@ -1,5 +1,5 @@
 /*
- * Accounts, rosters, stored messages and items as lines of JSON.
+ * Accounts, rosters, stored and archived messages, and items as lines of JSON.
  */
 #include "xmppd/export.h"
 
@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/crypto.h"
 #include "common/varlink_server.h"
+#include "xmppd/cluster/store_archive.h"
 #include "xmppd/cluster/store_item.h"
 
 #define PIECE_SIZE (128 * 1024)
@@ -126,6 +127,41 @@ add_items(struct exporting *x, const char *account)
 	store_item_clear(&last);
 }
 
+/* A page of the archive, from its `first` on; returns where the next begins. */
+static uint64_t
+add_archive_page(struct exporting *x, const char *account,
+    const struct archive *a, uint64_t first)
+{
+	const struct archive_range range = { .first = first,
+		.next = a->next,
+		.max = ROWS_AT_ONCE,
+		.max_bytes = PIECE_SIZE };
+	struct archive_page page;
+	uint64_t reached;
+
+	store_archive_page(x->store, a, &range, &page);
+	for (size_t i = 0; i < page.count; i++)
+		add_line(x,
+		    json_pack("{s:s, s:I, s:s}", "archive", account, "time_ms",
+			(json_int_t)page.rows[i].time, "message",
+			buf_str(&page.rows[i].stanza)));
+	reached = page.count == 0 ? a->next : page.reached + 1;
+	archive_page_clear(&page);
+	return reached;
+}
+
+static void
+add_archive(struct exporting *x, const char *account)
+{
+	struct archive a;
+	uint64_t place;
+
+	if (!store_archive(x->store, account, &a))
+		return;
+	for (place = a.first; place < a.next && !x->gone;)
+		place = add_archive_page(x, account, &a, place);
+}
+
 static void
 add_account(void *arg, const char *name, const char *value)
 {
@@ -147,6 +183,7 @@ add_account(void *arg, const char *name, const char *value)
 	crypto_wipe(&keys, sizeof(keys));
 	add_rows(x, name);
 	add_items(x, name);
+	add_archive(x, name);
 }
 
 bool

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "xmppd/cluster/store_archive.h"
+
 #include "common/xmalloc.h"
 #include "xmppd/compare.h"
 
@@ -328,6 +330,27 @@ data_that_only_the_node_has_is_named(void **state)
 	assert_non_null(strstr(compare(w, NULL, "example.com"), "vCards"));
 }
 
+static void
+archives_that_only_the_node_has_are_named(void **state)
+{
+	struct world *w = *state;
+	struct archive_message m = { .time = 1,
+		.stanza = text_of("<message/>"),
+		.in = { { .account = text_of("alice"),
+		    .peer = text_of("b@c") } },
+		.count = 1 };
+	struct buf b = { 0 };
+
+	add_account(w, w->cluster, "alice", 1);
+	add_account(w, w->node, "alice", 1);
+	store_cmd_archive(&b, 1);
+	store_cmd_archive_add(&b, &m);
+	store_cmd_archive_end(&b);
+	apply(w, w->node, &b);
+	assert_non_null(strstr(
+	    compare(w, NULL, "example.com"), "holds 1 archived messages"));
+}
+
 int
 main(void)
 {
@@ -341,6 +364,7 @@ main(void)
 		TEST(another_password_is_named),
 		TEST(stored_messages_are_counted),
 		TEST(data_that_only_the_node_has_is_named),
+		TEST(archives_that_only_the_node_has_are_named),
 		TEST(an_answer_comes_back_and_a_cut_one_does_not),
 		TEST(a_cut_request_is_refused_at_each_byte),
 	};
