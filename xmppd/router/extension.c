@@ -30,6 +30,7 @@ static const struct extension *const extensions[] = {
 	&xep_0359,
 	&xep_0441,
 	&xep_0398,
+	&xep_0402,
 };
 
 #define COUNT (sizeof(extensions) / sizeof(extensions[0]))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "xmppd/router/bookmarks.h"
 #include "xmppd/router/iq_store.h"
 
 #define ELEMENTS_MAX 100 /* of one set */
@@ -31,9 +32,11 @@ read_element(struct router *r, const struct job *job, const struct xml *wanted,
 	const struct store_node n = {
 		.local = account, .space = SPACE_PRIVATE, .node = node
 	};
-	struct store_item item;
+	struct store_item item = { 0 };
 
-	if (store_item(r->env.store, &n, "", &item))
+	if (bookmarks_are(wanted) && bookmarks_read(r, &job->to, b))
+		;
+	else if (store_item(r->env.store, &n, "", &item))
 		buf_add(b, item.value.data, item.value.len);
 	else
 		xml_write_whole(b, wanted);
@@ -74,8 +77,8 @@ check_elements(const struct xml *x)
 }
 
 static void
-put_elements(struct router *r, const struct job *job, const struct xml *x,
-    struct change *c)
+put_elements(
+    struct router *r, struct job *job, const struct xml *x, struct change *c)
 {
 	char *account = text_dup(job->to.local);
 	struct store_node n = { .local = account, .space = SPACE_PRIVATE };
@@ -85,6 +88,8 @@ put_elements(struct router *r, const struct job *job, const struct xml *x,
 
 		n.node = node;
 		xml_write_whole(&change_put(r, c, &n, "")->stanza, x);
+		if (bookmarks_are(x))
+			bookmarks_put(r, job, x, c);
 		free(node);
 	}
 	free(account);
@@ -98,6 +103,7 @@ private_set(struct router *r, struct job *job, const struct xml *query)
 
 	if (iq_stored(r, job, &e)) {
 		reply_iq(r, job, NULL, 0);
+		bookmarks_notify(r, job);
 		return 0;
 	}
 	if (e == 0)
