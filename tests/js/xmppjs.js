@@ -60,4 +60,6 @@ xmpp.socket.socket?.destroy?.() ?? xmpp.socket.destroy();
 await resumed;
 await sendToSelf("two");
 say({ elements: elements.splice(0), jid: xmpp.jid.toString() });
-await xmpp.stop();
+// Its stop() listens for the end of the stream too late where that comes at
+// once, and takes it for an error.
+process.exit(0);

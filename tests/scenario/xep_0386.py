@@ -1,9 +1,10 @@
 """XEP-0386: Bind 2."""
 
 import re
+import time
 
 from logins import BIND2, SASL2, agent, login2, who
-from scenario import BIND, case, check
+from scenario import BIND, SLOW, case, check
 
 CHUNKED = True
 OTHER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -90,6 +91,8 @@ def takes_part_at_once(s):
 
 
 SM = "urn:xmpp:sm:3"
+CARBONS = "urn:xmpp:carbons:2"
+MAM = "urn:xmpp:mam:2"
 CSI = "urn:xmpp:csi:0"
 
 
@@ -97,7 +100,7 @@ CSI = "urn:xmpp:csi:0"
 def lists_inline_features(s):
     features = [f.get("var") for f in s.stream().features.iter(
         "{%s}feature" % BIND2)]
-    check({SM, CSI} <= set(features), features)
+    check({SM, CSI, CARBONS} <= set(features), features)
 
 
 @case("4.4.1", "Stream Management should be enabled at this point; the <bound/> "
@@ -114,6 +117,49 @@ def enables_stream_management(s):
     peer.find("<a xmlns='%s' h='1'/>" % SM)
     peer.send("<enable xmlns='%s'/>" % SM)
     peer.find("<failed xmlns='%s'/>" % SM)
+
+
+@case("4.4.2", "If the client included a XEP-0280 <enable/> element, Message "
+      "Carbons MUST be enabled at this point")
+def enables_carbons(s):
+    ann, _ = bound(s, "ann", bind("<enable xmlns='%s'/>" % CARBONS))
+    deaf, _ = bound(s, "ann", bind(), "deaf")
+    other, bob = s.online("ann", "other"), s.client("bob")
+    ann.present()
+    bob.send("<message to='%s' type='chat' id='c'><body>x</body></message>" %
+             other.jid)
+    other.find("<message id='c'/>")
+    ann.find("<message from='ann@%s'><received xmlns='%s'><forwarded "
+             "xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' "
+             "from='%s' id='c'/>"
+             "</forwarded></received></message>" % (
+                 s.domain, CARBONS, bob.jid))
+    check([e for e in deaf.sync() if e.tag.endswith("message")] == [],
+          "a carbon unasked for")
+
+
+@case("4.3", "The server SHOULD include a <metadata/> element as defined by "
+      "XEP-0313, describing the state of the user's message archive")
+def tells_of_the_archive(s):
+    name = s.user()
+    path = "{%s}bound/{%s}metadata" % (BIND2, MAM)
+    _, success = bound(s, name, bind(), "before")
+    check(success.find(path) is not None, "no metadata")
+    check(len(success.find(path)) == 0, "the archive isn't empty")
+    bob = s.client("bob")
+    bob.send("<message to='%s@%s' type='chat'><body>x</body></message>" % (
+        name, s.domain))
+    bob.sync()
+    deadline = time.monotonic() + 3 * SLOW
+    while True:
+        _, success = bound(s, name, bind(), "after")
+        metadata = success.find(path)
+        if len(metadata) == 2 or time.monotonic() > deadline:
+            break
+    for end in ("start", "end"):
+        element = metadata.find("{%s}%s" % (MAM, end))
+        check(element is not None and element.get("id") and
+              element.get("timestamp"), "no " + end)
 
 
 @case("4.4.3", "If the client included <active/> or <inactive/>, the session "
