@@ -31,6 +31,9 @@
 #include "common/xmalloc.h"
 
 #define READ_MAX 65536 /* bytes a connection may bring in one turn */
+#define READS                                                                  \
+	32 /* connections that are read before what they said is acted         \
+	      on: what that takes should be in the cache still */
 #define CLOSE_MS 2000
 #define SPARE_MAX 64 /* buffers that a loop keeps for what is written next */
 #define SPARE_SIZE 16384
@@ -56,16 +59,16 @@ struct conn {
 	struct event *deadline;
 	struct buf out;
 	size_t written; /* of out */
-	bool paused, dirty, shut;
+	bool paused, dirty, readable, shut;
 	unsigned busy; /* callbacks of this connection that are running */
-	TAILQ_ENTRY(conn) next_dirty;
+	TAILQ_ENTRY(conn) next_dirty, next_readable;
 	LIST_ENTRY(conn) next;
 };
 
 struct conn_loop {
 	struct event_base *base;
-	struct event *flush;
-	TAILQ_HEAD(, conn) dirty;
+	struct event *flush, *read;
+	TAILQ_HEAD(, conn) dirty, readable;
 	LIST_HEAD(, conn) conns;
 	struct buf spare[SPARE_MAX];
 	size_t spares;
@@ -113,6 +116,8 @@ conn_destroy(struct conn *c)
 		event_free(c->deadline);
 	if (c->dirty)
 		TAILQ_REMOVE(&c->loop->dirty, c, next_dirty);
+	if (c->readable)
+		TAILQ_REMOVE(&c->loop->readable, c, next_readable);
 	LIST_REMOVE(c, next);
 	SSL_free(c->ssl);
 	SSL_free(c->next_ssl);
@@ -513,10 +518,36 @@ conn_read_cb(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
-	if (c->state == CONN_PLAIN || c->state == CONN_SECURE)
-		conn_read(c);
-	else
+	if (c->state != CONN_PLAIN && c->state != CONN_SECURE) {
 		conn_continue(c);
+		return;
+	}
+	if (c->readable)
+		return;
+	c->readable = true;
+	if (TAILQ_EMPTY(&c->loop->readable))
+		event_active(c->loop->read, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&c->loop->readable, c, next_readable);
+}
+
+/* Some of those that are readable; the others after what came of these. */
+static void
+loop_read_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn_loop *loop = arg;
+	struct conn *c;
+
+	(void)fd, (void)what;
+	for (unsigned i = 0;
+	     i < READS && (c = TAILQ_FIRST(&loop->readable)) != NULL; i++) {
+		TAILQ_REMOVE(&loop->readable, c, next_readable);
+		c->readable = false;
+		if (!c->paused &&
+		    (c->state == CONN_PLAIN || c->state == CONN_SECURE))
+			conn_read(c);
+	}
+	if (!TAILQ_EMPTY(&loop->readable))
+		event_active(loop->read, EV_TIMEOUT, 0);
 }
 
 static void
@@ -548,7 +579,9 @@ conn_loop_new(struct event_base *base)
 
 	loop->base = base;
 	loop->flush = event_new(base, -1, 0, loop_flush_cb, loop);
+	loop->read = event_new(base, -1, 0, loop_read_cb, loop);
 	TAILQ_INIT(&loop->dirty);
+	TAILQ_INIT(&loop->readable);
 	LIST_INIT(&loop->conns);
 	loop->spares = 0;
 	return loop;
@@ -566,6 +599,7 @@ conn_loop_free(struct conn_loop *loop)
 	while (loop->spares > 0)
 		buf_clear(&loop->spare[--loop->spares]);
 	event_free(loop->flush);
+	event_free(loop->read);
 	free(loop);
 }
 
