@@ -51,6 +51,14 @@ struct relay {
 	uint8_t data[READ_MAX];
 };
 
+/* To look is much cheaper than to clear. */
+static void
+errors_clear(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 static void
 end_free(struct end *e)
 {
@@ -70,7 +78,7 @@ end_write(struct end *e, const uint8_t *data, size_t len)
 {
 	int n = 0;
 
-	ERR_clear_error();
+	errors_clear();
 	if (e->out.len == 0)
 		n = SSL_write(e->ssl, data, (int)len);
 	if (n > 0 && (size_t)n == len)
@@ -130,16 +138,16 @@ read_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	do {
-		ERR_clear_error();
+		errors_clear();
 		n = SSL_read(e->ssl, r->data + have, (int)(READ_MAX - have));
 		have += n > 0 ? (size_t)n : 0;
-	} while (n > 0 && have < READ_MAX);
+	} while (n > 0 && have < READ_MAX && SSL_has_pending(e->ssl));
 	if (have > 0)
 		relay_bytes(e, r->data, have);
-	if (n > 0) /* bytes inside SSL make no socket readable */
-		event_active(&e->on_read, EV_READ, 0);
-	else if (SSL_get_error(e->ssl, n) != SSL_ERROR_WANT_READ)
+	if (n <= 0 && SSL_get_error(e->ssl, n) != SSL_ERROR_WANT_READ)
 		end_free(e);
+	else if (SSL_has_pending(e->ssl)) /* which makes no socket readable */
+		event_active(&e->on_read, EV_READ, 0);
 }
 
 static void
