@@ -113,29 +113,25 @@ stanza_error_find(const char *name)
 
 /* ---- writing ----------------------------------------------------------- */
 
-/* What stands for a character, or NULL if it stands for itself. Tab, newline
- * and return would be normalised away in an attribute (XML 1.0, 3.3.3). */
+/* What stands for a character. Tab, newline and return would be normalised away
+ * in an attribute (XML 1.0, 3.3.3). */
+static const char *const escapes[256] = {
+	['&'] = "&amp;",
+	['<'] = "&lt;",
+	['>'] = "&gt;",
+	['\''] = "&apos;",
+	['\t'] = "&#9;",
+	['\n'] = "&#10;",
+	['\r'] = "&#13;",
+};
+
+/* NULL: it stands for itself. */
 static const char *
 escape_of(char ch, bool attribute)
 {
-	switch (ch) {
-	case '&':
-		return "&amp;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	case '\'':
-		return attribute ? "&apos;" : NULL;
-	case '\t':
-		return attribute ? "&#9;" : NULL;
-	case '\n':
-		return attribute ? "&#10;" : NULL;
-	case '\r':
-		return "&#13;";
-	default:
+	if (!attribute && (ch == '\'' || ch == '\t' || ch == '\n'))
 		return NULL;
-	}
+	return escapes[(unsigned char)ch];
 }
 
 static void
@@ -145,6 +141,8 @@ add_escaped(struct buf *b, const char *text, size_t len, bool attribute)
 	const char *escape;
 
 	for (size_t i = 0; i < len; i++) {
+		if (escapes[(unsigned char)text[i]] == NULL)
+			continue;
 		escape = escape_of(text[i], attribute);
 		if (escape == NULL)
 			continue;

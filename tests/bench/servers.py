@@ -225,6 +225,7 @@ class Xmppd(Server):
     """Made once, with its accounts; each start has a copy of that."""
 
     name = "xmppd"
+    archive = "never"
     build = None     # set by who uses it
     template = None  # (folder, port, how many accounts)
 
@@ -233,16 +234,18 @@ class Xmppd(Server):
         pass
 
     def start(self, users):
-        if Xmppd.template is None or Xmppd.template[2] < users:
+        kind = type(self)
+        if kind.template is None or kind.template[2] < users:
             self.make_template(users)
-        folder, self.port, _ = Xmppd.template
+        folder, self.port, _ = kind.template
         shutil.rmtree(self.dir)
         shutil.copytree(folder, self.dir,
                         ignore=shutil.ignore_patterns("*.sock", "*.pid"))
         self.spawn(self.build + "/bin/xmppd", "--root", self.dir)
 
     def make_template(self, users):
-        folder = os.path.dirname(os.path.dirname(self.dir)) + "/template"
+        folder = "%s/template-%s" % (
+            os.path.dirname(os.path.dirname(self.dir)), self.name)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder + "/pki")
         for name in ("bench.key", "bench.cer"):
@@ -256,12 +259,20 @@ class Xmppd(Server):
                              20, self.name)
             for line in ("xmpp domain " + DOMAIN,
                          "xmpp listen a:%d:%d" % (self.port, free_port()),
-                         "xmpp certs bench.key bench.cer", "xmpp enable"):
+                         "xmpp certs bench.key bench.cer",
+                         "xmpp archive " + self.archive, "xmpp enable"):
                 run(self.build + "/bin/mmp", "--root", folder, "-c", line)
             add_accounts(folder, users)
         finally:
             machine.end([process])
-        Xmppd.template = folder, self.port, users
+        type(self).template = folder, self.port, users
+
+
+class Archiving(Xmppd):
+    """Keeps each message for both who exchange it."""
+
+    name = "+archive"
+    archive = "always"
 
 
 def add_accounts(folder, users):

@@ -1,13 +1,15 @@
 /*
- * The accepted deliveries. One map finds an entry by (key, session). For being
- * dropped, an entry also hangs in one list:
+ * The accepted deliveries. For being dropped, an entry hangs in one list:
  *
  *   named by a frame   in its origin's ring of lists, by the frame's number
  *   a row, an end      in the group of its key, which "forget" names
  *   of a term          in the group of its key
  *
  * A message hangs on a pair (sender, target session, origin) besides, which
- * knows the highest number: rule 5 asks for it.
+ * knows the highest number: rule 5 asks for it, and what is done is known by it
+ * as well. So nothing but its number leads to a message; to all else a map
+ * does. Pairs without entries say nothing, and stay for a while: most are used
+ * again.
  */
 #include "xmppd/edge/accepted.h"
 
@@ -20,6 +22,7 @@
 #include "common/xmalloc.h"
 
 #define RING 1024 /* lists of an origin; a power of two */
+#define IDLE_PAIRS 4096
 
 struct pair_key {
 	struct sid sender, sid;
@@ -30,6 +33,8 @@ struct pair {
 	struct pair_key key;
 	uint64_t highest;
 	size_t entries;
+	bool idle;
+	TAILQ_ENTRY(pair) next;
 };
 
 struct entry {
@@ -58,10 +63,14 @@ struct known_origin {
 };
 
 struct accepted {
-	struct map entries; /* struct entry by struct delivery_id */
-	struct map groups;  /* struct group by struct dkey */
-	struct map origins; /* struct known_origin by struct origin */
-	struct map pairs;   /* struct pair by struct pair_key */
+	size_t count;
+	struct map
+	    entries;       /* struct entry by struct delivery_id: no messages */
+	struct map groups; /* struct group by struct dkey */
+	struct map origins;      /* struct known_origin by struct origin */
+	struct map pairs;        /* struct pair by struct pair_key */
+	TAILQ_HEAD(, pair) idle; /* pairs, the oldest first */
+	size_t idle_count;
 	/* What was looked for last, and is often looked for again. */
 	struct known_origin *recent_origin;
 	struct pair *recent_pair;
@@ -73,13 +82,16 @@ _Static_assert(sizeof(struct pair_key) == 48, "no padding in a map's key");
 struct accepted *
 accepted_new(void)
 {
-	return xcalloc(1, sizeof(struct accepted));
+	struct accepted *a = xcalloc(1, sizeof(*a));
+
+	TAILQ_INIT(&a->idle);
+	return a;
 }
 
 size_t
 accepted_count(const struct accepted *a)
 {
-	return a->entries.count;
+	return a->count;
 }
 
 static bool
@@ -128,7 +140,8 @@ accepted_is_done(struct accepted *a, const struct delivery_id *id,
 		return map_find(&a->entries, id, sizeof(*id)) != NULL;
 	/* What an entry of it would say, its pair says as well. */
 	pair = pair_find(a, id, sender);
-	return pair != NULL && pair->highest >= id->key.num;
+	return pair != NULL && pair->entries > 0 &&
+	    pair->highest >= id->key.num;
 }
 
 static struct pair *
@@ -141,23 +154,37 @@ pair_join(struct accepted *a, const struct entry *e)
 		pair->key = pair_key_of(&e->id, &e->sender);
 		map_put(&a->pairs, &pair->key, sizeof(pair->key), pair);
 	}
+	if (pair->entries++ == 0 && pair->idle) {
+		TAILQ_REMOVE(&a->idle, pair, next);
+		a->idle_count--;
+		pair->idle = false;
+		pair->highest = 0;
+	}
 	if (e->id.key.num > pair->highest)
 		pair->highest = e->id.key.num;
-	pair->entries++;
 	return pair;
 }
 
-/* Its highest number is of an entry that is still here: what low-water marks
- * drop, they drop from below. */
+static void
+pair_free(struct accepted *a, struct pair *pair)
+{
+	TAILQ_REMOVE(&a->idle, pair, next);
+	a->idle_count--;
+	map_remove(&a->pairs, &pair->key, sizeof(pair->key));
+	if (a->recent_pair == pair)
+		a->recent_pair = NULL;
+	free(pair);
+}
+
 static void
 pair_leave(struct accepted *a, struct pair *pair)
 {
 	if (pair == NULL || --pair->entries > 0)
 		return;
-	map_remove(&a->pairs, &pair->key, sizeof(pair->key));
-	if (a->recent_pair == pair)
-		a->recent_pair = NULL;
-	free(pair);
+	pair->idle = true;
+	TAILQ_INSERT_TAIL(&a->idle, pair, next);
+	if (++a->idle_count > IDLE_PAIRS)
+		pair_free(a, TAILQ_FIRST(&a->idle));
 }
 
 static struct known_origin *
@@ -216,15 +243,19 @@ accepted_add(struct accepted *a, const struct down_deliver *m)
 	} else {
 		LIST_INSERT_HEAD(&group_get(a, &id->key)->entries, e, next);
 	}
-	map_put(&a->entries, &e->id, sizeof(e->id), e);
+	if (e->pair == NULL)
+		map_put(&a->entries, &e->id, sizeof(e->id), e);
+	a->count++;
 }
 
 static void
 entry_drop(struct accepted *a, struct entry *e)
 {
-	map_remove(&a->entries, &e->id, sizeof(e->id));
+	if (e->pair == NULL)
+		map_remove(&a->entries, &e->id, sizeof(e->id));
 	LIST_REMOVE(e, next);
 	pair_leave(a, e->pair);
+	a->count--;
 	free(e);
 }
 
@@ -239,10 +270,27 @@ group_drop(struct accepted *a, struct group *g)
 	free(g);
 }
 
+static struct entry *
+entry_find(const struct accepted *a, const struct delivery_id *id)
+{
+	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	struct known_origin *o = NULL;
+
+	if (e == NULL && id->key.kind == DKEY_FRAME)
+		o = map_find(
+		    &a->origins, &id->key.origin, sizeof(id->key.origin));
+	if (o == NULL)
+		return e;
+	LIST_FOREACH(e, &o->ring[id->key.num % RING], next)
+		if (e->pair != NULL && memcmp(&e->id, id, sizeof(*id)) == 0)
+			return e;
+	return NULL;
+}
+
 void
 accepted_hold_back(struct accepted *a, const struct delivery_id *id, bool keep)
 {
-	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	struct entry *e = entry_find(a, id);
 
 	if (e == NULL)
 		return;
@@ -253,7 +301,7 @@ accepted_hold_back(struct accepted *a, const struct delivery_id *id, bool keep)
 bool
 accepted_is_kept(const struct accepted *a, const struct delivery_id *id)
 {
-	const struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	const struct entry *e = entry_find(a, id);
 
 	return e != NULL && e->kept;
 }
@@ -261,7 +309,7 @@ accepted_is_kept(const struct accepted *a, const struct delivery_id *id)
 bool
 accepted_tell(struct accepted *a, const struct delivery_id *id)
 {
-	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	struct entry *e = entry_find(a, id);
 	bool was = e != NULL && e->held_back;
 
 	if (was)
@@ -272,7 +320,7 @@ accepted_tell(struct accepted *a, const struct delivery_id *id)
 void
 accepted_remove(struct accepted *a, const struct delivery_id *id)
 {
-	struct entry *e = map_find(&a->entries, id, sizeof(*id));
+	struct entry *e = entry_find(a, id);
 	struct group *g = map_find(&a->groups, &id->key, sizeof(id->key));
 
 	if (e == NULL)
@@ -386,37 +434,69 @@ report_of(const struct entry *e)
 	return report;
 }
 
-void
-accepted_each(struct accepted *a, accepted_fn fn, void *arg)
+/* Calls fn for each, messages last. */
+static void
+entries_each(
+    const struct accepted *a, void (*fn)(struct entry *e, void *arg), void *arg)
 {
-	struct up_report report;
+	struct known_origin *o;
 	struct entry *e;
 	size_t at = 0;
 
-	while ((e = map_next(&a->entries, &at)) != NULL) {
-		report = report_of(e);
-		e->held_back = e->kept;
-		fn(arg, &report);
-	}
+	while ((e = map_next(&a->entries, &at)) != NULL)
+		fn(e, arg);
+	at = 0;
+	while ((o = map_next(&a->origins, &at)) != NULL)
+		for (size_t i = 0; o->count > 0 && i < RING; i++)
+			LIST_FOREACH(e, &o->ring[i], next)
+				if (e->pair != NULL)
+					fn(e, arg);
+}
+
+struct look {
+	accepted_fn fn;
+	void *arg;
+};
+
+static void
+tell_cb(struct entry *e, void *arg)
+{
+	const struct look *look = arg;
+	const struct up_report report = report_of(e);
+
+	e->held_back = e->kept;
+	look->fn(look->arg, &report);
+}
+
+void
+accepted_each(struct accepted *a, accepted_fn fn, void *arg)
+{
+	struct look look = { fn, arg };
+
+	entries_each(a, tell_cb, &look);
+}
+
+static void
+look_cb(struct entry *e, void *arg)
+{
+	const struct look *look = arg;
+	const struct up_report report = report_of(e);
+
+	look->fn(look->arg, &report);
 }
 
 void
 accepted_look(const struct accepted *a, accepted_fn fn, void *arg)
 {
-	struct up_report report;
-	const struct entry *e;
-	size_t at = 0;
+	struct look look = { fn, arg };
 
-	while ((e = map_next(&a->entries, &at)) != NULL) {
-		report = report_of(e);
-		fn(arg, &report);
-	}
+	entries_each(a, look_cb, &look);
 }
 
 bool
 accepted_has(const struct accepted *a, const struct delivery_id *id)
 {
-	return map_find(&a->entries, id, sizeof(*id)) != NULL;
+	return entry_find(a, id) != NULL;
 }
 
 void
@@ -433,6 +513,8 @@ accepted_free(struct accepted *a)
 	at = 0;
 	while ((g = map_next(&a->groups, &at)) != NULL)
 		group_drop(a, g);
+	while (!TAILQ_EMPTY(&a->idle))
+		pair_free(a, TAILQ_FIRST(&a->idle));
 	map_clear(&a->entries);
 	map_clear(&a->groups);
 	map_clear(&a->origins);
