@@ -301,6 +301,8 @@ struct mirror_node {
 	TAILQ_ENTRY(mirror_node) next;
 };
 
+#define RECENT_USERS 2 /* sender and recipient of a message */
+
 struct router {
 	struct router_config cfg;
 	struct edge_limits limits;
@@ -328,6 +330,7 @@ struct router {
 	TAILQ_HEAD(origin_list, origin_state) origin_order;
 	struct map sessions;
 	struct map users;
+	struct user *recent_users[RECENT_USERS]; /* who were looked for */
 	struct map components;
 	struct map iqs;  /* what answers them: extension.c */
 	struct map caps; /* XEP-0115: by hash */

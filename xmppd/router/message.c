@@ -190,9 +190,10 @@ note_others(struct router *r, struct job *job, const struct user *u,
 	const struct login *s;
 	size_t count = 0;
 
-	if (!is_message(job))
-		return;
 	buf_reset(&job->others);
+	s = TAILQ_FIRST(&u->sessions);
+	if (!is_message(job) || s == NULL || TAILQ_NEXT(s, of_user) == NULL)
+		return;
 	TAILQ_FOREACH(s, &u->sessions, of_user) {
 		if (!(exact == NULL ? is_taker(job, s) : s == exact) &&
 		    !carbons_are_due(r, job, s))

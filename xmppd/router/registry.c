@@ -70,7 +70,26 @@ address_exists(struct router *r, const struct address *a)
 struct user *
 user_find(struct router *r, struct text bare)
 {
-	return map_find(&r->users, bare.data, bare.len);
+	struct user **recent = r->recent_users, *u;
+
+	for (size_t i = 0; i < RECENT_USERS; i++)
+		if (recent[i] != NULL && recent[i]->bare_len == bare.len &&
+		    memcmp(recent[i]->bare, bare.data, bare.len) == 0)
+			return recent[i];
+	u = map_find(&r->users, bare.data, bare.len);
+	if (u == NULL)
+		return NULL;
+	memmove(recent + 1, recent, (RECENT_USERS - 1) * sizeof(*recent));
+	recent[0] = u;
+	return u;
+}
+
+static void
+recent_forget(struct router *r, const struct user *u)
+{
+	for (size_t i = 0; i < RECENT_USERS; i++)
+		if (r->recent_users[i] == u)
+			r->recent_users[i] = NULL;
 }
 
 /* The bare address of an account, by its name in the store; the caller frees.
@@ -132,6 +151,7 @@ user_free(struct router *r, struct user *u)
 	if (u->touched)
 		TAILQ_REMOVE(&r->touched, u, next_touched);
 	map_remove(&r->users, u->bare, u->bare_len);
+	recent_forget(r, u);
 	roster_free(u->roster);
 	extensions_forget(u);
 	free(u->bare);
