@@ -2,6 +2,7 @@
 trip stays what it was, and memory is bounded. The rubbish is random: a failure
 names the seed, and SEED=n in the environment plays the same again."""
 
+import copy
 import multiprocessing
 import os
 import random
@@ -11,7 +12,8 @@ import statistics
 import struct
 import time
 
-from scenario import ADDRESS, CLIENT, SASL, SLOW, STREAMS, TLS, case, check
+from scenario import (
+    ADDRESS, CLIENT, SASL, SLOW, STREAMS, TLS, case, check, parse, show)
 
 OURS = True
 
@@ -28,6 +30,10 @@ BEFORE = (
     f"<response xmlns='{SASL}'>{DATA}</response><abort xmlns='{SASL}'/>",
     HEADER + "<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:"
     "xmpp-bind'><resource>x</resource></bind></iq></stream:stream>",
+    HEADER + "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-"
+    f"response>{DATA}</initial-response><user-agent id='x'><software>x"
+    "</software></user-agent><bind xmlns='urn:xmpp:bind:0'><tag>x</tag><enable "
+    "xmlns='urn:xmpp:sm:3' resume='true'/></bind></authenticate>",
     "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + DATA * 12)
 AFTER = (
     "<message to='bob@example.org' type='chat' id='1' xml:lang='de'><body>hi"
@@ -39,7 +45,48 @@ AFTER = (
     "<iq type='get' id='d' to='example.org'><query xmlns='http://jabber.org/"
     "protocol/disco#info' node='x'/></iq>",
     "<presence type='subscribe' to='ann@example.org'/> \n",
-    "<message to='example.net'><![CDATA[<x>]]></message></stream:stream>")
+    "<message to='example.net'><![CDATA[<x>]]></message></stream:stream>",
+    "<enable xmlns='urn:xmpp:sm:3' resume='true'/><r xmlns='urn:xmpp:sm:3'/>"
+    "<a xmlns='urn:xmpp:sm:3' h='1'/><inactive xmlns='urn:xmpp:csi:0'/>"
+    "<active xmlns='urn:xmpp:csi:0'/>",
+    "<resume xmlns='urn:xmpp:sm:3' previd='00000001000000019ee790af3c86ab0e-"
+    "68rszkoGcmWiiXxn2r3Vke' h='0'/>",
+    "<iq type='set' id='m'><query xmlns='urn:xmpp:mam:2' queryid='q'><x xmlns="
+    "'jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2"
+    "</value></field><field var='start'><value>2026-01-01T00:00:00Z</value>"
+    "</field></x><set xmlns='http://jabber.org/protocol/rsm'><max>10</max>"
+    "<after>1</after></set></query></iq>",
+    "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+    "<publish node='urn:x'><item id='1'><x xmlns='urn:x'/></item></publish>"
+    "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='pubsub"
+    "#access_model'><value>open</value></field></x></publish-options></pubsub>"
+    "</iq>",
+    "<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>x</FN><PHOTO><TYPE>"
+    "image/png</TYPE><BINVAL>AAAA</BINVAL></PHOTO></vCard></iq>",
+    "<iq type='set' id='o'><query xmlns='jabber:iq:private'><x xmlns='urn:x'/>"
+    "</query></iq><iq type='set' id='k'><block xmlns='urn:xmpp:blocking'><item "
+    "jid='a@b'/></block></iq><iq type='set' id='c'><enable "
+    "xmlns='urn:xmpp:carbons:2'/></iq>")
+MORE = (
+    "<iq type='get' id='v'><query xmlns='jabber:iq:version'/></iq>",
+    "<iq type='get' id='t'><time xmlns='urn:xmpp:time'/></iq>",
+    "<iq type='get' id='i'><query xmlns='http://jabber.org/protocol/"
+    "disco#items' node='x'/></iq>",
+    "<iq type='get' id='m'><prefs xmlns='urn:xmpp:mam:2' default='always'>"
+    "<always><jid>a@b</jid></always><never/></prefs></iq>",
+    "<iq type='get' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+    "<items node='urn:x' max_items='1'><item id='1'/></items></pubsub></iq>",
+    "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+    "<retract node='urn:x' notify='1'><item id='1'/></retract></pubsub></iq>",
+    "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub"
+    "#owner'><configure node='urn:x'><x xmlns='jabber:x:data' type='submit'>"
+    "<field var='pubsub#max_items'><value>1</value></field></x></configure>"
+    "</pubsub></iq>",
+    "<iq type='set' id='u'><enable xmlns='urn:xmpp:push:0' jid='push.b' "
+    "node='n'/></iq>",
+    "<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='set' id='a'><command xmlns='http://jabber.org/protocol/commands'"
+    " node='x' action='execute'/></iq>")
 SPOILERS = (
     b"<", b">", b"&", b"'", b'"', b"/", b"<!--", b"-->", b"<![CDATA[", b"]]>",
     b"<?x ?>", b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"&a;", b"&#0;", b"&#x41;",
@@ -179,6 +226,77 @@ def many_after_the_login(s):
         s.peers.remove(peer)
         if number % 50 == 0:
             watch.judge(round_trips(watch.peer, 0.05))
+    watch.judge(round_trips(watch.peer, 0.3))
+
+
+VALUES = ("", "0", "-1", "99999999999999999999", "x" * 2000, "example.org",
+          "ann@example.org", "@", "a@b/c", "\u00e9", "urn:x", "true", "get",
+          "2026-13-45T99:00:00Z", "subscribe", "none", "node", "<&'\"", "\n")
+
+
+def nonsense(rng, text):
+    """Still XML, and hardly what was meant."""
+    root = parse(text)
+    for _ in range(rng.randint(1, 4)):
+        element = rng.choice(list(root.iter()))
+        kind = rng.randrange(7)
+        if kind == 0 and len(element):
+            del element[rng.randrange(len(element))]
+        elif kind == 1 and len(element):
+            element.append(copy.deepcopy(rng.choice(list(element))))
+        elif kind == 2 and element.attrib:
+            del element.attrib[rng.choice(sorted(element.attrib))]
+        elif kind == 3:
+            name = rng.choice(("jid", "node", "id", "type", "var", "name",
+                               "subscription", "ask", "ver", "queryid"))
+            element.set(name, rng.choice(VALUES))
+        elif kind == 4:
+            element.text = rng.choice(VALUES)
+        elif kind == 5 and element is not root:
+            element.tag = rng.choice((
+                "{urn:x}x", "x", element.tag + "y", "{%s}iq" % CLIENT,
+                rng.choice(list(root.iter())).tag))
+        elif kind == 6:
+            element.append(copy.deepcopy(rng.choice(list(root.iter()))))
+    return root
+
+
+@case("8.2.3", "each request is answered once, whatever it asks")
+def requests_that_make_no_sense(s):
+    watch, rng = Watch(s), random.Random(SEED)
+    requests = [r for text in AFTER + MORE for r in
+                re.findall(r"<iq .*?</iq>", text)]
+    for number in range(15):
+        ann = s.client("ann", "n%d" % (number % 4))
+        ann.send("<presence/>")
+        asked = {}
+        for count in range(100):
+            stanza = nonsense(rng, rng.choice(requests))
+            name = "n%d.%d" % (number, count)
+            for key in ("from", "to"):
+                stanza.attrib.pop(key, None)
+            stanza.set("id", name)
+            stanza.set("type", rng.choice(("get", "set")))
+            to = rng.choice((None, s.domain, ann.bare, "bob@" + s.domain,
+                             "nobody@" + s.domain, "example.net"))
+            if to is not None:
+                stanza.set("to", to)
+            asked[name] = show(stanza)
+            ann.send(asked[name])
+        answers = []
+        while not set(asked) <= set(answers):
+            got = ann.read()
+            missing = sorted(set(asked) - set(answers))
+            check(got is not None, "no answer to %s (seed %d)" % (
+                " ".join(asked[name] for name in missing), SEED))
+            if got.get("type") in ("result", "error"):
+                answers.append(got.get("id"))
+        answers += [e.get("id") for e in ann.sync()]
+        twice = [name for name in asked if answers.count(name) != 1]
+        check(not twice, "two answers to %s (seed %d)" % (
+            " ".join(asked[name] for name in twice), SEED))
+        ann.shut()
+        s.peers.remove(ann)
     watch.judge(round_trips(watch.peer, 0.3))
 
 
