@@ -210,7 +210,7 @@ def many_before_the_login(s):
 def many_after_the_login(s):
     watch, rng = Watch(s), random.Random(SEED)
     s.server.need_user("bob")
-    for number in range(120):
+    for number in range(90):
         peer = s.client("ann", "r%d" % (number % 3))
         elements = "".join(rng.sample(AFTER, 3)).encode()
         if number % 4 == 0:
