@@ -43,6 +43,7 @@ struct fan {
 	struct dkey key;
 	struct text stanza;
 	struct bytes *hold; /* keeps it, if the job doesn't */
+	bool contacts;      /* those with a subscription have it */
 	TAILQ_HEAD(, parcel) parcels;
 };
 
@@ -192,6 +193,7 @@ fan_contacts(struct fan *f)
 	struct user *u = f->about->user;
 	const struct contact *c;
 
+	f->contacts = true;
 	fan_user(f, u);
 	TAILQ_FOREACH(c, roster_contacts(f->r, u), next)
 		if (c->item.from && wants_presence(f, c->item.contact))
@@ -212,13 +214,20 @@ fan_former(struct fan *f)
 	store_roster_clear(&former);
 }
 
+/* RFC 6121, 4.6.3. A contact that has been told is not told again: a session
+ * by the name of the delivery; a component by this. */
 static void
 fan_directed(struct fan *f)
 {
 	const struct directed *d;
+	struct address to;
 
-	TAILQ_FOREACH(d, &f->about->entry->directed, next)
-		fan_address(f, d->jid);
+	TAILQ_FOREACH(d, &f->about->entry->directed, next) {
+		address_read(f->r, text_of(d->jid), &to);
+		if (!f->contacts || to.kind != ADDRESS_COMPONENT ||
+		    !roster_allows(f->r, f->about->user, to.bare))
+			fan_address(f, d->jid);
+	}
 }
 
 static void
@@ -448,10 +457,12 @@ broadcast_tell(struct router *r, struct job *job, struct login *s)
 		s->leaving = job;
 	}
 	fan_contacts(&f);
-	if (job->f.type == TYPE_UNAVAILABLE)
+	if (job->f.type == TYPE_UNAVAILABLE) {
+		fan_session(&f, s, text_of(s->user->bare)); /* 4.5.2 */
 		fan_directed(&f);
-	else if (s->entry->initial == job->f.num)
+	} else if (s->entry->initial == job->f.num) {
 		fan_initial(&f);
+	}
 	fan_end(&f);
 	job->stage = P_TOLD;
 	if (job->f.type != TYPE_UNAVAILABLE)
@@ -509,13 +520,14 @@ broadcast_step(struct router *r, struct job *job)
 /* ---- to one ------------------------------------------------------------ */
 
 /* Whether the directory has to know whom it goes to: one who isn't told of
- * the session's end anyway (RFC 6121, 4.6.3). */
+ * the session's end anyway, as a subscriber to one that is available is
+ * (RFC 6121, 4.6.2 and 4.6.3). */
 static bool
 must_remember(struct router *r, const struct job *job, const struct login *s)
 {
 	return s->kind == SESSION_CLIENT && job->to.kind != ADDRESS_SERVER &&
 	    !text_is(job->to.bare, s->user->bare) &&
-	    !roster_allows(r, s->user, job->to.bare) &&
+	    (s->presence == NULL || !roster_allows(r, s->user, job->to.bare)) &&
 	    directory_find_directed(s->entry, job->to.full) == NULL;
 }
 
