@@ -341,6 +341,21 @@ check_seconds(const char *text, struct error *error)
 
 static const char *const rrtype_words[] = { "a", "aaaa", "srv", NULL };
 
+/* XEP-0157, 5. */
+static const char *const role_words[] = { "abuse", "admin", "feedback", "sales",
+	"security", "status", "support", NULL };
+
+static int
+check_role(const char *text, struct error *error)
+{
+	for (size_t i = 0; role_words[i] != NULL; i++)
+		if (strcmp(text, role_words[i]) == 0)
+			return 0;
+	return error_set(error, RES_INVALID,
+	    "not one of abuse, admin, feedback, sales, security, status, "
+	    "support");
+}
+
 static int
 check_rrtype(const char *text, struct error *error)
 {
@@ -360,6 +375,8 @@ static const struct arg_source callbridge_names = { AT_XMPPD, "Callbridge.List",
 	"callbridges", "name" };
 static const struct arg_source user_names = { AT_XMPPD, "User.List", "users",
 	"name" };
+static const struct arg_source admin_names = { AT_XMPPD, "Admin.List", "admins",
+	NULL };
 static const struct arg_source domain_names = { AT_XMPPD, "Domain.List",
 	"domains", "domain" };
 static const struct arg_source session_names = { AT_XMPPD, "Session.List",
@@ -381,6 +398,8 @@ static const struct arg_type types[] = {
 	  .check = check_account, },
 	{ .name = "address", .what = "address or host name [:port]",
 	  .check = check_host_port, },
+	{ .name = "admin", .what = "name of an account",
+	  .check = check_account, .source = &admin_names, },
 	{ .name = "amount", .what = "number, also with k, M or G",
 	  .check = check_amount, },
 	{ .name = "attribute", .what = "CN:, OU:, O:, L:, ST:, C:, "
@@ -422,6 +441,8 @@ static const struct arg_type types[] = {
 	  .check = check_name, },
 	{ .name = "record", .what = "record, as in a zone file",
 	  .check = check_text, .joined = true, },
+	{ .name = "role", .what = "abuse, admin, feedback, sales, security, "
+	  "status or support", .check = check_role, .words = role_words, },
 	{ .name = "rr", .what = "record, as 'dns' shows it",
 	  .check = check_text, .joined = true, .source = &rr_names, },
 	{ .name = "rrtype", .what = "type: a, aaaa or srv",
@@ -439,6 +460,8 @@ static const struct arg_type types[] = {
 	{ .name = "text", .what = "text", .check = check_text,
 	  .joined = true, },
 	{ .name = "topic", .what = "command, or 'cluster'",
+	  .check = check_text, },
+	{ .name = "uri", .what = "address, as mailto:help@example.com",
 	  .check = check_text, },
 	{ .name = "user", .what = "name of an account",
 	  .check = check_account, .source = &user_names, },

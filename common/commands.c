@@ -124,6 +124,32 @@ const struct command commands[] = {
 	{ .pattern = "xmpp motd del", ADMIN, XMPPD("Motd.Del"),
 	  .flags = CMD_REMOVES, .help = "tell them nothing", },
 
+	/* Whom they write to about the service, and who runs it. */
+	{ .pattern = "xmpp contact", AUDIT, XMPPD("Contact.List"),
+	  .help = "show the contact addresses that clients are shown", },
+	{ .pattern = "xmpp contact set <role> <uri>...", ADMIN,
+	  XMPPD("Contact.Set"),
+	  .help = "set the contact addresses for something", },
+	{ .pattern = "xmpp contact del <role>", ADMIN, XMPPD("Contact.Del"),
+	  .flags = CMD_REMOVES, .help = "remove them", },
+	{ .pattern = "xmpp admin", AUDIT, XMPPD("Admin.List"),
+	  .help = "list who administers the service by XMPP", },
+	{ .pattern = "xmpp admin add <user:name>", ADMIN, XMPPD("Admin.Add"),
+	  .help = "let a user administer the service by XMPP", },
+	{ .pattern = "xmpp admin del <admin:name>", ADMIN, XMPPD("Admin.Del"),
+	  .flags = CMD_REMOVES,
+	  .help = "let a user administer the service no longer", },
+
+	/* What app servers are told of messages. */
+	{ .pattern = "xmpp push", AUDIT, XMPPD("Push.Show"),
+	  .help = "show what app servers are told of messages", },
+	{ .pattern = "xmpp push count", ADMIN, XMPPD("Push.Count"),
+	  .help = "tell app servers how many messages there are", },
+	{ .pattern = "xmpp push sender", ADMIN, XMPPD("Push.Sender"),
+	  .help = "the same, and from whom the last one is", },
+	{ .pattern = "xmpp push body", ADMIN, XMPPD("Push.Body"),
+	  .help = "the same, and how it begins", },
+
 	/* What is kept of what they say. */
 	{ .pattern = "xmpp archive", AUDIT, XMPPD("Archive.Show"),
 	  .help = "show what is archived, and for how long", },
@@ -283,6 +309,9 @@ const struct command_group command_groups[] = {
 	{ "xmpp sessions", "who is logged in" },
 	{ "xmpp limits", "what clients are held to" },
 	{ "xmpp motd", "what clients are told when they log in" },
+	{ "xmpp contact", "whom clients write to about the service" },
+	{ "xmpp admin", "who administers the service by XMPP" },
+	{ "xmpp push", "what app servers are told of messages" },
 	{ "xmpp archive", "what is kept of what clients say" },
 	{ "xmpp cluster", "the cluster of XMPP servers" },
 	{ "pki", "keys and certificates: the folder that SFTP shows" },

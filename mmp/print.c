@@ -409,6 +409,48 @@ print_motd(FILE *out, const json_t *result)
 	fputc('\n', out);
 }
 
+static void
+print_contacts(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "contacts"), *one, *uri;
+	size_t i, k;
+
+	if (json_array_size(list) == 0)
+		fputs("no contact addresses\n", out);
+	json_array_foreach(list, i, one) {
+		fprintf(out, "%-14s:", text_of(one, "role"));
+		json_array_foreach(json_object_get(one, "addresses"), k, uri) {
+			fputc(' ', out);
+			print_text(out, json_string_value(uri));
+		}
+		fputc('\n', out);
+	}
+}
+
+static void
+print_admins(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "admins"), *one;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		fputs("nobody administers the service by XMPP\n", out);
+	json_array_foreach(list, i, one) {
+		print_text(out, json_string_value(one));
+		fputc('\n', out);
+	}
+}
+
+static const struct field push_fields[] = {
+	{ "App servers are told", "summary", FIELD_TEXT },
+};
+
+static void
+print_push(FILE *out, const json_t *result)
+{
+	PRINT_FIELDS(out, result, push_fields, 21);
+}
+
 static const struct field archive_fields[] = {
 	{ "Archived", "usual", FIELD_TEXT },
 	{ "Days kept", "days", FIELD_LIMIT },
@@ -580,6 +622,9 @@ const struct mmp_method daemon_methods[] = {
 	{ "Domain.List", NULL, print_domains },
 	{ "Limits.List", NULL, print_limits },
 	{ "Archive.Show", NULL, print_archive },
+	{ "Contact.List", NULL, print_contacts },
+	{ "Admin.List", NULL, print_admins },
+	{ "Push.Show", NULL, print_push },
 	{ "Motd.Show", NULL, print_motd },
 	{ "Stats.Show", NULL, print_stats },
 	{ "Session.List", NULL, print_sessions },

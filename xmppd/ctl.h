@@ -45,6 +45,11 @@ void ctl_not_applied(struct varlink_call *call, int code);
 /* A File parameter: its name and bytes; borrowed. False if it is absent. */
 bool ctl_file(json_t *params, const char *key, struct pki_file *out);
 
+/* ctl_user.c: the name of an account in the store, as it is typed; NULL with
+ * the call answered. The caller frees. */
+char *ctl_account_name(
+    const struct node *n, struct varlink_call *call, const char *typed);
+
 /* ctl_certs.c: checks and sets the files of `params`, then answers the call
  * with the checks (takes them). */
 void ctl_certs_set(struct node *n, struct varlink_call *call, json_t *params,
@@ -90,6 +95,16 @@ CTL_HANDLER(ctl_archive_always);
 CTL_HANDLER(ctl_archive_roster);
 CTL_HANDLER(ctl_archive_never);
 CTL_HANDLER(ctl_archive_keep);
+CTL_HANDLER(ctl_contact_list);
+CTL_HANDLER(ctl_contact_set);
+CTL_HANDLER(ctl_contact_del);
+CTL_HANDLER(ctl_admin_list);
+CTL_HANDLER(ctl_admin_add);
+CTL_HANDLER(ctl_admin_del);
+CTL_HANDLER(ctl_push_show);
+CTL_HANDLER(ctl_push_count);
+CTL_HANDLER(ctl_push_sender);
+CTL_HANDLER(ctl_push_body);
 CTL_HANDLER(ctl_motd_show);
 CTL_HANDLER(ctl_motd_add);
 CTL_HANDLER(ctl_motd_del);

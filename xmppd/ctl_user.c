@@ -113,8 +113,8 @@ name_of_address(const struct node *n, const struct jid *jid)
 
 /* The name of an account in the store, for what was typed: a local part, or an
  * address. NULL with the call answered. */
-static char *
-check_name(const struct node *n, struct varlink_call *call, const char *typed)
+char *
+ctl_account_name(const struct node *n, struct varlink_call *call, const char *typed)
 {
 	struct jid jid = { 0 };
 	char *name = NULL;
@@ -158,7 +158,7 @@ change_begin(
 		    "'xmpp domain <domain>' first");
 		return;
 	}
-	if ((name = check_name(n, call, typed)) == NULL)
+	if ((name = ctl_account_name(n, call, typed)) == NULL)
 		return;
 	prepared = jid_prep_password(password, true);
 	if (prepared == NULL) {
@@ -206,7 +206,7 @@ CTL_HANDLER(ctl_user_del)
 	char *name;
 
 	if (!varlink_unpack(call, params, "{s:s}", "name", &typed) ||
-	    (name = check_name(n, call, typed)) == NULL)
+	    (name = ctl_account_name(n, call, typed)) == NULL)
 		return;
 	store_cmd_account_del(&command, name);
 	ctl_submit(n, call, &command, del_applied, name);

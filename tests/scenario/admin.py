@@ -91,6 +91,48 @@ def test_stats_count(server):
     ann.close()
 
 
+# ---- the service -----------------------------------------------------------
+
+INFO = ("<iq type='get' id='i' to='%s'><query xmlns='http://jabber.org/"
+        "protocol/disco#info'/></iq>" % DOMAIN)
+
+
+def test_contact_addresses_are_shown_to_clients(server):
+    said(server.done("xmpp contact"), "no contact addresses")
+    said(server.done("xmpp contact set abuse mailto:a@example.com "
+                     "https://example.com/?a&b"), "for abuse set")
+    said(server.done("xmpp contact"),
+         "abuse         : mailto:a@example.com https://example.com/?a&b")
+    ann = client(server, "ann", "phone")
+    ann.send(INFO)
+    said(ann.expect("</query></iq>"), "<field var='abuse-addresses' "
+         "type='list-multi'><value>mailto:a@example.com</value>"
+         "<value>https://example.com/?a&amp;b</value></field>")
+    server.refused("xmpp contact set nobody mailto:a@b", "not one of")
+    server.refused("xmpp contact set sales me", "an address is a URI")
+    server.refused("xmpp contact del sales", "no contact addresses")
+    said(server.done("xmpp contact del abuse"), "removed")
+    ann.send(INFO)
+    check("serverinfo" not in ann.expect("</query></iq>"), "still shown")
+    ann.close()
+
+
+def test_administrators_are_accounts(server):
+    said(server.done("xmpp admin"), "nobody")
+    server.refused("xmpp admin add nobody", "account nobody not found")
+    said(server.done("xmpp admin add ann"), "ann administers the service")
+    check(server.done("xmpp admin") == "ann\n", server.done("xmpp admin"))
+    server.refused("xmpp admin del bob", "does not administer")
+    said(server.done("xmpp admin del ann"), "no longer")
+    said(server.done("xmpp admin"), "nobody")
+
+
+def test_app_servers_are_told_what_is_set(server):
+    for how in ("sender", "body", "count"):
+        server.done("xmpp push " + how)
+        said(server.done("xmpp push"), ": " + how)
+
+
 # ---- limits and the message of the day ------------------------------------
 
 

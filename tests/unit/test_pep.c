@@ -239,6 +239,7 @@ unavailable_session_is_not_told(void **state)
 
 	come(f);
 	say(f, f->bob, "<presence type='unavailable'/>");
+	client_skip(f->bob);
 	say(f, f->ann, PUBLISH("1", "a"));
 	expect_nothing(f->bob);
 	say(f, f->bob, presence);

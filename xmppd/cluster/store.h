@@ -40,7 +40,16 @@ struct event_base;
 #define SHARED_ARCHIVE_LIMIT "limit/archive"
 #define SHARED_OFFLINE_LIMIT "limit/offline"
 
+#define SHARED_DATA_LIMIT "limit/data" /* of items, in bytes */
+
 #define SHARED_MOTD "motd" /* the message of the day */
+
+/* And a role ("abuse", ...): URIs (XEP-0157) with '\n' between them. */
+#define SHARED_CONTACT "contact/"
+
+/* What app servers are told of messages (XEP-0357): "sender", or also the
+ * "body"; absent: only how many there are. */
+#define SHARED_PUSH "push"
 
 /* ---- commands ---------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ static const struct extension *const extensions[] = {
 	&xep_0060_owner,
 	&xep_0092,
 	&xep_0115,
+	&xep_0157,
 	&xep_0160,
 	&xep_0163,
 	&xep_0191,

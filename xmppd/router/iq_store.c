@@ -8,6 +8,7 @@
 
 #include "common/limits.h"
 #include "common/result.h"
+#include "common/strutil.h"
 #include "common/xmalloc.h"
 
 /* ---- changes ----------------------------------------------------------- */
@@ -35,6 +36,18 @@ change_add(
 	return op;
 }
 
+static uint64_t
+quota(struct router *r)
+{
+	char *text = store_setting(r->env.store, SHARED_DATA_LIMIT);
+	uint64_t bytes = limit_rows[LIMIT_DATA].usual;
+
+	if (text != NULL)
+		str_to_u64(text, 1, INT64_MAX, &bytes);
+	free(text);
+	return bytes;
+}
+
 struct store_op *
 change_put(struct router *r, struct change *c, const struct store_node *n,
     const char *id)
@@ -42,7 +55,7 @@ change_put(struct router *r, struct change *c, const struct store_node *n,
 	struct store_op *op = change_add(c, EFFECT_ITEM_PUT, n, id);
 
 	op->time = r->env.unix_time(r->env.arg);
-	op->quota = limit_rows[LIMIT_DATA].usual;
+	op->quota = quota(r);
 	return op;
 }
 

@@ -161,7 +161,7 @@ struct news {
 static void
 add_summary(struct buf *b, const struct news *w)
 {
-	char *how = store_setting(w->r->env.store, "push/summary");
+	char *how = store_setting(w->r->env.store, SHARED_PUSH);
 	struct buf count = { 0 };
 	char *from = text_dup(w->from);
 
