@@ -4,11 +4,12 @@
  *   load HOST PORT DOMAIN CA PASSWORD USERS idle
  *   load ... login COUNT CONCURRENT
  *   load ... refused COUNT CONCURRENT
+ *   load ... wrong COUNT CONCURRENT
  *   load ... chat SECONDS RATE WINDOW
  *   load ... probe MILLISECONDS HOST2
  *
- * USERS accounts are called user0, user1, ...; each is logged in once, but in
- * `login` and `refused`. With the password "-" the server is a relay (relay.c),
+ * USERS accounts are called user0, user1, ...; each is logged in once, but where
+ * logins are counted. With the password "-" the server is a relay (relay.c),
  * and they have numbers. When all is prepared it prints "ready", and goes on
  * with a line from standard input.
  *
@@ -17,12 +18,13 @@
  * refused	the same for accounts nobody0, nobody1, ... that don't exist;
  *	connections come from 127.0.0.2, 127.0.0.3 and so on, so that no address
  *	is locked out.
- * chat	users 0 and 1, 2 and 3, ... talk to each other: RATE messages a
- *	second in all, or with RATE 0 as fast as it goes with WINDOW messages
- *	of each pair under way.
- * probe	user 0 writes to user 1, who is on HOST2, every so many
- *milliseconds, until the next line. Each arrival is a line: number, when sent,
- *when arrived, in microseconds of the monotonic clock.
+ * wrong	the same for accounts that exist, by a wrong password: what
+ *somebody who tries names can measure. chat	users 0 and 1, 2 and 3, ... talk
+ *to each other: RATE messages a second in all, or with RATE 0 as fast as it
+ *goes with WINDOW messages of each pair under way. probe	user 0 writes to
+ *user 1, who is on HOST2, every so many milliseconds, until the next line. Each
+ *arrival is a line: number, when sent, when arrived, in microseconds of the
+ *monotonic clock.
  *
  * Results are one line of JSON.
  */
@@ -59,7 +61,9 @@ struct load {
 	struct user *users;
 	size_t count, next, there;
 	size_t logins, logins_wanted;
-	bool measuring, sending, refused;
+	bool measuring, sending;
+	bool refused;      /* no login succeeds */
+	const char *names; /* what accounts are called before the number */
 
 	uint64_t rate, window;
 	uint64_t start, end, sent, received;
@@ -71,8 +75,7 @@ struct load {
 static void
 user_name(const struct user *u, char out[32])
 {
-	snprintf(
-	    out, 32, "%s%zu", u->load->refused ? "nobody" : "user", u->number);
+	snprintf(out, 32, "%s%zu", u->load->names, u->number);
 }
 
 /* ---- messages ------------------------------------------------------------ */
@@ -288,6 +291,15 @@ static void
 run_refused(struct load *l, char **args)
 {
 	l->refused = true;
+	l->names = "nobody";
+	run_login(l, args);
+}
+
+static void
+run_wrong(struct load *l, char **args)
+{
+	l->refused = true;
+	l->env.password = "another";
 	run_login(l, args);
 }
 
@@ -427,6 +439,7 @@ static const struct {
 	{ "idle", run_idle },
 	{ "login", run_login },
 	{ "refused", run_refused },
+	{ "wrong", run_wrong },
 	{ "chat", run_chat },
 	{ "probe", run_probe },
 };
@@ -439,6 +452,7 @@ prepare(struct load *l, char **args, bool probe)
 
 	bot_env_init(&l->env, args[0], (uint16_t)port, args[3]);
 	l->env.domain = args[2];
+	l->names = "user";
 	l->env.password = args[4];
 	l->env.relay = strcmp(args[4], "-") == 0;
 	l->count = number_arg(args, 5, 100000);
@@ -471,6 +485,6 @@ main(int argc, char **argv)
 		}
 	fprintf(stderr,
 	    "usage: load HOST PORT DOMAIN CA PASSWORD USERS "
-	    "idle|login|refused|chat|probe ...\n");
+	    "idle|login|refused|wrong|chat|probe ...\n");
 	return 2;
 }
