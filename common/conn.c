@@ -518,6 +518,10 @@ conn_read_cb(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
+	if (c->next_ssl != NULL) {
+		event_del(&c->on_read); /* conn_start_tls() adds it again */
+		return;
+	}
 	if (c->state != CONN_PLAIN && c->state != CONN_SECURE) {
 		conn_continue(c);
 		return;
@@ -542,7 +546,7 @@ loop_read_cb(evutil_socket_t fd, short what, void *arg)
 	     i < READS && (c = TAILQ_FIRST(&loop->readable)) != NULL; i++) {
 		TAILQ_REMOVE(&loop->readable, c, next_readable);
 		c->readable = false;
-		if (!c->paused &&
+		if (!c->paused && c->next_ssl == NULL &&
 		    (c->state == CONN_PLAIN || c->state == CONN_SECURE))
 			conn_read(c);
 	}
@@ -678,7 +682,6 @@ conn_start_tls(struct conn *c, SSL *ssl)
 	if (conn_pending(c) > 0) {
 		/* Until then nothing is read: it belongs to the handshake. */
 		c->next_ssl = ssl;
-		event_del(&c->on_read);
 		conn_mark_dirty(c);
 		return;
 	}
@@ -726,6 +729,8 @@ conn_resume(struct conn *c)
 void
 conn_close(struct conn *c)
 {
+	int on = 1;
+
 	if (c->state == CONN_DEAD || c->state == CONN_CLOSING)
 		return;
 	conn_enter(c);
@@ -733,6 +738,8 @@ conn_close(struct conn *c)
 		conn_die(c);
 	} else {
 		c->state = CONN_CLOSING;
+		/* The last words, TLS's end and TCP's go out together. */
+		setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 		SSL_free(c->next_ssl);
 		c->next_ssl = NULL;
 		conn_set_deadline(c, CLOSE_MS);

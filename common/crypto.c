@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pthread.h>
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include "common/log.h"
@@ -151,26 +153,67 @@ crypto_digest_end(struct crypto_digest *d, uint8_t out[32])
 	free(d);
 }
 
+/*
+ * What OpenSSL looks up by name each time anew costs several times the hash of
+ * a short text: it is done once, and copied for each use.
+ */
+static EVP_MAC_CTX *hmacs[2];
+static pthread_once_t hmacs_once = PTHREAD_ONCE_INIT;
+
 static void
-hmac(const EVP_MD *md, const void *key, size_t key_len, const void *data,
-    size_t len, uint8_t *out)
+hmacs_init(void)
 {
-	if (HMAC(md, key, (int)key_len, data, len, out, NULL) == NULL)
+	static const char *const digests[2] = { "SHA1", "SHA256" };
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+	for (size_t i = 0; mac != NULL && i < 2; i++) {
+		char *name = xstrdup(digests[i]); /* isn't const to OpenSSL */
+		const OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(
+						  "digest", name, 0),
+			OSSL_PARAM_construct_end() };
+
+		hmacs[i] = EVP_MAC_CTX_new(mac);
+		if (hmacs[i] == NULL ||
+		    EVP_MAC_CTX_set_params(hmacs[i], params) != 1)
+			fatalx("crypto: no hmac");
+		free(name);
+	}
+	EVP_MAC_free(mac);
+}
+
+struct hmac_key {
+	const void *data;
+	size_t len;
+};
+
+static void
+hmac(size_t which, struct hmac_key key, const void *data, size_t len,
+    uint8_t *out)
+{
+	EVP_MAC_CTX *c;
+	size_t size;
+
+	pthread_once(&hmacs_once, hmacs_init);
+	c = EVP_MAC_CTX_dup(hmacs[which]);
+	if (c == NULL || EVP_MAC_init(c, key.data, key.len, NULL) != 1 ||
+	    EVP_MAC_update(c, data, len) != 1 ||
+	    EVP_MAC_final(c, out, &size, which == 0 ? 20 : 32) != 1)
 		fatalx("crypto: hmac failed");
+	EVP_MAC_CTX_free(c);
 }
 
 void
 crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
     uint8_t out[20])
 {
-	hmac(EVP_sha1(), key, key_len, data, len, out);
+	hmac(0, (struct hmac_key){ key, key_len }, data, len, out);
 }
 
 void
 crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32])
 {
-	hmac(EVP_sha256(), key, key_len, data, len, out);
+	hmac(1, (struct hmac_key){ key, key_len }, data, len, out);
 }
 
 char *

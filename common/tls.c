@@ -368,7 +368,9 @@ tls_exporter(SSL *ssl, uint8_t out[32])
 	static const char label[] = "EXPORTER-Channel-Binding";
 
 	/* RFC 9266, 4.2: TLS 1.2 only with extended master secret. */
-	if ((tls_is_12(ssl) && SSL_get_extms_support(ssl) != 1) ||
+	if (tls_is_12(ssl) && SSL_get_extms_support(ssl) != 1)
+		return 0;
+	if (out != NULL &&
 	    SSL_export_keying_material(
 		ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 0) != 1)
 		return 0;
@@ -383,6 +385,9 @@ tls_unique(SSL *ssl, uint8_t out[64])
 	bool client_first = !SSL_session_reused(ssl);
 	bool own = client_first != (SSL_is_server(ssl) == 1);
 
+	if (out == NULL)
+		return own ? SSL_get_finished(ssl, NULL, 0)
+			   : SSL_get_peer_finished(ssl, NULL, 0);
 	return own ? SSL_get_finished(ssl, out, 64)
 		   : SSL_get_peer_finished(ssl, out, 64);
 }
@@ -402,6 +407,8 @@ tls_end_point(SSL *ssl, uint8_t out[64])
 	if (OBJ_find_sigid_algs(X509_get_signature_nid(cert), &digest, NULL) &&
 	    digest != NID_undef && digest != NID_md5 && digest != NID_sha1)
 		md = EVP_get_digestbynid(digest);
+	if (md != NULL && out == NULL)
+		return (size_t)EVP_MD_get_size(md);
 	if (md == NULL || X509_digest(cert, md, out, &len) != 1)
 		return 0;
 	return len;

@@ -48,7 +48,7 @@ struct ssl_st *tls_server_ssl(struct ssl_ctx_st *ctx, const char *name);
 void tls_why(struct ssl_st *ssl, char *out, size_t size);
 
 /* Channel bindings; the length, or 0 if this connection has none of the kind.
- */
+ * `out` may be NULL: only whether there is one. */
 bool tls_is_12(struct ssl_st *ssl);
 size_t tls_exporter(struct ssl_st *ssl, uint8_t out[32]); /* RFC 9266 */
 /* RFC 5929, 3. It isn't defined for TLS 1.3, where this is what clients on

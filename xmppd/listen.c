@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,13 @@
 #define HANDSHAKE_MS 10000
 #define PENDING_MAX 4096 /* connections that have not said what they are */
 #define BACKLOG 512
+/* A connection that vanished is noticed in about two minutes when idle, and in
+ * half a minute when something is to be delivered. */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_COUNT 4
+#define UNANSWERED_MS 30000
+
 #define ALPN_CLIENT "xmpp-client"
 
 struct port {
@@ -346,6 +354,25 @@ port_free(struct port *port)
 	free(port);
 }
 
+/* Who is accepted has what the listening socket had. */
+static void
+keepalive(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED_MS },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value));
+}
+
 static struct port *
 port_open(
     struct listener *l, const struct listen_address *address, struct error *e)
@@ -364,6 +391,7 @@ port_open(
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		keepalive(fd);
 		if (v6)
 			setsockopt(
 			    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));

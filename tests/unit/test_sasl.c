@@ -39,7 +39,8 @@ binding_cb(void *arg, enum sasl_binding binding, uint8_t out[64])
 
 	if (f->type == NULL || strstr(f->type, names[binding]) == NULL)
 		return 0;
-	memcpy(out, BINDING, 32);
+	if (out != NULL)
+		memcpy(out, BINDING, 32);
 	return 32;
 }
 

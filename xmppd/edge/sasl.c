@@ -78,11 +78,9 @@ struct sasl {
 void
 sasl_env_ready(struct sasl_env *env)
 {
-	uint8_t data[64];
-
 	env->bindings = 0;
 	for (unsigned i = 0; i < SASL_BINDINGS; i++)
-		if (env->binding(env->arg, (enum sasl_binding)i, data) > 0)
+		if (env->binding(env->arg, (enum sasl_binding)i, NULL) > 0)
 			env->bindings |= BIT(i);
 }
 

@@ -31,7 +31,7 @@ struct sasl_env {
 	/* What keys of accounts that don't exist are made up from. */
 	const char *secret;
 	/* The channel binding's data of this connection, or 0 if it has none
-	 * of that type. */
+	 * of that type; `out` may be NULL: only whether it has. */
 	size_t (*binding)(
 	    void *arg, enum sasl_binding binding, uint8_t out[64]);
 	bool tls_12;       /* where tls-unique is defined */

@@ -9,9 +9,6 @@
  */
 #include "xmppd/edge/session.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,13 +22,6 @@
 
 #define ENDING_MS 2000
 #define REST_MS 1000
-
-/* A connection that vanished is noticed in about two minutes when idle, and in
- * half a minute when something is to be delivered. */
-#define KEEPALIVE_IDLE_S 60
-#define KEEPALIVE_INTERVAL_S 15
-#define KEEPALIVE_COUNT 4
-#define UNANSWERED_MS 30000
 
 /* Enough for any login. */
 #define LOGIN_DEPTH 8
@@ -469,28 +459,9 @@ session_new(struct edge *e, bool component, const char *peer)
 	return s;
 }
 
-static void
-keepalive(int fd)
-{
-	static const struct {
-		int level, name, value;
-	} options[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
-		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED_MS },
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		setsockopt(fd, options[i].level, options[i].name,
-		    &options[i].value, sizeof(options[i].value));
-}
-
 void
 session_connect(struct session *s, int fd, struct ssl_st *ssl)
 {
-	keepalive(fd);
 	s->conn = conn_accept(s->edge->loop, fd, &conn_ops, s);
 	if (ssl != NULL)
 		conn_start_tls(s->conn, ssl);
