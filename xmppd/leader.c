@@ -23,6 +23,7 @@
 #include "xmppd/cluster/control.h"
 #include "xmppd/links.h"
 #include "xmppd/node.h"
+#include "xmppd/worker.h"
 
 #define ASK_MS 200 /* a voter is asked again after that */
 #define VOTERS_MAX 16
@@ -87,6 +88,13 @@ env_propose(void *arg, const void *command, size_t len)
 	raft_node_propose(n->raft, 0, 0, command, len, 0);
 }
 
+static void
+env_derive(void *arg, const char *password, struct scram_keys *out)
+{
+	(void)arg;
+	scram_derive(password, out);
+}
+
 static int64_t
 env_unix_time(void *arg)
 {
@@ -126,7 +134,7 @@ router_begin(struct leader *ld, bool complete)
 		.voters = n->voters,
 		.voter_count = n->voter_count };
 	struct router_env env = { n, env_down, env_mirror, env_propose,
-		env_unix_time, env_unix_ms, n->store };
+		env_unix_time, env_unix_ms, env_derive, n->store };
 
 	ld->gathering = ld->fetching = false;
 	ld->links_open = false;

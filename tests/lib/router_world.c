@@ -236,6 +236,14 @@ random_cb(void *arg)
 	return n->world->ids;
 }
 
+static void
+derive_cb(void *arg, const char *password, struct scram_keys *out)
+{
+	(void)arg;
+	memset(out, 0, sizeof(*out));
+	out->version = strlen(password);
+}
+
 static int64_t
 unix_time_cb(void *arg)
 {
@@ -908,6 +916,7 @@ router_start(struct world_node *n, bool complete)
 		.mirror = mirror_cb,
 		.propose = propose_cb,
 		.unix_time = unix_time_cb,
+		.derive = derive_cb,
 		.unix_ms = unix_ms_cb,
 		.store = n->world->store };
 

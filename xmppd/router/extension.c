@@ -13,6 +13,7 @@ static const struct extension *const extensions[] = {
 	&rfc_6121_roster,
 	&xep_0030,
 	&xep_0049,
+	&xep_0050,
 	&xep_0054,
 	&xep_0060,
 	&xep_0060_owner,

@@ -74,9 +74,9 @@ struct extension {
 };
 
 extern const struct extension motd, rfc_3921, xep_0060, xep_0060_owner,
-    xep_0163, rfc_6121_roster, xep_0030, xep_0049, xep_0054, xep_0092, xep_0115,
-    xep_0157, xep_0160, xep_0191, xep_0199, xep_0202, xep_0280, xep_0297,
-    xep_0313, xep_0357, xep_0359, xep_0398, xep_0402, xep_0441;
+    xep_0163, rfc_6121_roster, xep_0030, xep_0049, xep_0050, xep_0054, xep_0092,
+    xep_0115, xep_0157, xep_0160, xep_0191, xep_0199, xep_0202, xep_0280,
+    xep_0297, xep_0313, xep_0357, xep_0359, xep_0398, xep_0402, xep_0441;
 
 /* NULL after the last one that is on. Starts with *at = 0. */
 const struct extension *extension_next(const struct router *r, size_t *at);

@@ -32,6 +32,8 @@ struct router_env {
 	void (*propose)(void *arg, const void *command, size_t len);
 	int64_t (*unix_time)(void *arg); /* seconds */
 	int64_t (*unix_ms)(void *arg);
+	/* Keys of a prepared password, with random salts. */
+	void (*derive)(void *arg, const char *password, struct scram_keys *out);
 	struct store *store; /* for reads */
 };
 
