@@ -199,6 +199,7 @@ def responses_are_not_answered(s):
 
 @case("8.2.3", "requests and responses between clients are passed on")
 def requests_between_clients(s):
+    s.friends("ann", "bob")
     ann, bob = s.client("ann"), s.client("bob")
     ann.send(f"<iq type='get' id='1' to='{bob.jid}'><x xmlns='urn:x'/></iq>")
     bob.expect(f"<iq type='get' id='1' from='{ann.jid}'><x xmlns='urn:x'/>"
@@ -282,7 +283,9 @@ def types_of_conditions(s):
 @case("10.1", "the server MUST ensure in-order processing between any two "
       "entities")
 def order(s):
+    s.friends("ann", "bob")
     ann, bob = s.client("ann"), s.online("bob")
+    bob.sync()
     ann.send("".join(
         f"<message to='{bob.jid}' id='{n}'><body>{n}</body></message>"
         f"<iq type='get' id='{n}' to='{bob.jid}'><x xmlns='urn:x'/></iq>"

@@ -310,6 +310,8 @@ def answers_to_pushes(s):
       "sender's name, and changes no roster")
 def forged_pushes(s):
     ann, bob = interested(s, s.user()), interested(s, s.user())
+    bob.send(f"<presence to='{ann.jid}'/>")   # or it would be a stranger's
+    ann.expect(f"<presence from='{bob.jid}'/>")
     item = "<item jid='eve@example.org' subscription='both'/>"
     for more in ("", f" from='{bob.bare}'"):
         ann.send(f"<iq type='set' id='f' to='{bob.jid}'{more}>"

@@ -25,7 +25,10 @@ def pings_its_account(s):
 
 @case("4.4", "client-to-client pings: the server passes them on")
 def pings_another_client(s):
+    s.friends("ann", "bob")
     ann, bob = s.online("ann", "phone"), s.online("bob", "desk")
+    bob.sync()
+    ann.sync()
     ann.send(f"<iq type='get' id='p' to='{bob.jid}'>{PING}</iq>")
     bob.expect(f"<iq type='get' id='p' from='{ann.jid}'>{PING}</iq>")
     bob.send(f"<iq type='error' id='p' to='{ann.jid}'><error type='cancel'>"

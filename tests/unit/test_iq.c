@@ -246,9 +246,11 @@ static void
 request_and_answer_go_between_sessions(void **state)
 {
 	struct world *w = *state;
-	struct client *ann = world_join(w, 0, ANN "/a", NULL);
-	struct client *bob = world_join(w, 0, BOB "/b", NULL);
+	struct client *ann, *bob;
 
+	world_item(w, "bob", ANN, false, true);
+	ann = world_join(w, 0, ANN "/a", NULL);
+	bob = world_join(w, 0, BOB "/b", NULL);
 	client_say(ann, "<iq type='get' id='1' to='" BOB "/b'>" PING "</iq>");
 	world_run(w);
 	expect(bob,
@@ -259,6 +261,35 @@ request_and_answer_go_between_sessions(void **state)
 	expect(ann,
 	    "<iq from='" BOB "/b' to='" ANN "/a' type='result' "
 	    "id='1'/>");
+}
+
+/* RFC 6121, 8.5.3.1 */
+static void
+request_of_a_stranger_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct client *ann = world_join(w, 0, ANN "/a", NULL);
+	struct client *bob = world_join(w, 0, BOB "/b", "<presence/>");
+
+	client_skip(bob);
+	for (int i = 0; i < 2; i++) {
+		client_say(ann,
+		    i == 0
+			? "<iq type='get' id='1' to='" BOB "/b'>" PING "</iq>"
+			: "<iq type='get' id='1' to='" BOB "/x'>" PING "</iq>");
+		world_run(w);
+		assert_non_null(
+		    strstr(client_next(ann), "<service-unavailable "));
+	}
+	expect_nothing(bob);
+	client_say(bob, "<presence to='" ANN "/a'/>");
+	client_say(ann, "<iq type='get' id='2' to='" BOB "/b'>" PING "</iq>");
+	world_run(w);
+	assert_non_null(strstr(client_next(bob), " id='2'"));
+	client_say(bob, "<iq type='result' id='2' to='" ANN "/a'/>");
+	world_run(w);
+	client_next(ann);
+	assert_non_null(strstr(client_next(ann), " id='2'"));
 }
 
 static void
@@ -293,6 +324,7 @@ main(void)
 		T(what_is_not_understood_is_refused),
 		T(answers_are_never_answered),
 		T(request_and_answer_go_between_sessions),
+		T(request_of_a_stranger_is_refused),
 		T(request_and_answer_go_to_a_component),
 	};
 

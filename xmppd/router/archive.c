@@ -252,22 +252,33 @@ entry_set(struct archive_message *m, struct text account, struct text peer,
 	memcpy(e->uid, uid, ARCHIVE_UID);
 }
 
-/* Its number is in the job: 0 before it is in any. */
+/* The sides that are due and not there yet; a note to oneself was sent. */
+static uint8_t
+sides_due(struct router *r, struct job *job, const struct address *from,
+    bool accepted)
+{
+	uint8_t sides = archive_sides(r, job) & (uint8_t)~job->sides_added;
+
+	if (!accepted && !text_equal(from->bare, job->to.bare))
+		sides &= (uint8_t)~ARCHIVE_RECIPIENT;
+	return sides;
+}
+
 void
 archive_add(struct router *r, struct job *job, bool accepted)
 {
 	struct archiving *a = r->archiving;
-	uint8_t sides = job->archived != 0 ? 0 : archive_sides(r, job);
 	struct archive_message m = { .stanza = job->f.payload };
 	struct address from;
+	uint8_t sides;
 
-	if (sides == 0)
+	if (archive_sides(r, job) == job->sides_added)
 		return;
 	address_read(r, job->f.from, &from);
-	if (!accepted && !text_equal(from.bare, job->to.bare))
-		sides &= (uint8_t)~ARCHIVE_RECIPIENT;
+	sides = sides_due(r, job, &from, accepted);
 	if (sides == 0)
 		return;
+	job->sides_added |= sides;
 	if (sides & ARCHIVE_SENDER)
 		entry_set(
 		    &m, from.local, job->to.full, uid_of(job, ARCHIVE_SENDER));

@@ -26,7 +26,8 @@ void archive_end(struct router *r);
  * what they want. */
 uint8_t archive_sides(struct router *r, struct job *job);
 
-/* Puts it there, once; without `accepted` it never came to the recipient. */
+/* Puts it there, once; without `accepted` only into the sender's: it hasn't
+ * come to the recipient, or never will. */
 void archive_add(struct router *r, struct job *job, bool accepted);
 
 /* Whether that is durable; if not, the job is woken when it is. */

@@ -145,9 +145,9 @@ struct login {
 	struct caps *caps;         /* what its client wants; NULL: nothing */
 	bool caps_read, caps_asked;
 	TAILQ_ENTRY(login) of_caps;
-	bool moving;        /* to another edge: takes no deliveries yet */
-	struct job *heir;   /* whose connection wants it; NULL: none does */
-	struct job *yield;  /* that holds its state; NULL: none */
+	bool moving;       /* to another edge: takes no deliveries yet */
+	struct job *heir;  /* whose connection wants it; NULL: none does */
+	struct job *yield; /* that holds its state; NULL: none */
 	TAILQ_ENTRY(login) of_user, of_edge, next_moving;
 };
 
@@ -276,12 +276,13 @@ struct job {
 	uint64_t lane_id;  /* a hash of the first one's key; 0: none */
 	struct buf others; /* sids of all that get it, if they are several */
 	bool has_sides, has_uids;
-	bool routed;        /* of a message: all have got it that it is for */
-	bool copied;        /* and copies are on their way (XEP-0280) */
-	uint8_t sides;      /* whose archives it is for: archive.h */
-	uint8_t uids[32];   /* its ids there */
-	uint64_t archived;  /* the batch that it is archived with; 0: none */
-	struct buf stamped; /* the message with its id; empty: not made */
+	bool routed;         /* of a message: all have got it that it is for */
+	bool copied;         /* and copies are on their way (XEP-0280) */
+	uint8_t sides;       /* whose archives it is for: archive.h */
+	uint8_t sides_added; /* of them, where it has been put */
+	uint8_t uids[32];    /* its ids there */
+	uint64_t archived;   /* the batch that it is archived with; 0: none */
+	struct buf stamped;  /* the message with its id; empty: not made */
 	struct delivery_list deliveries;
 	size_t pending; /* not accepted yet */
 	struct delivery first;

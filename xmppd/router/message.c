@@ -17,8 +17,7 @@
 /* What is done with a message that no session is there for. */
 enum fallback { F_DROP, F_BOUNCE, F_STORE };
 
-/* RFC 6121, 8.5.4: silence is avoided where an error is allowed as well. A
- * headline is stored only if it says so (XEP-0334). */
+/* RFC 6121, 8.5.4: silence is avoided where an error is allowed as well. */
 static const struct {
 	bool deliver_bare; /* to a bare address with somebody there */
 	bool like_bare;    /* to a full one that isn't there: as if bare */
@@ -247,11 +246,7 @@ is_storable(const struct job *job, uint8_t fallback)
 {
 	const uint16_t marks = job->f.marks;
 
-	if ((marks & MARK_NO_STORE) != 0)
-		return false;
-	if (job->f.type == TYPE_HEADLINE)
-		return (marks & MARK_STORE) != 0;
-	return fallback == F_STORE &&
+	return fallback == F_STORE && (marks & MARK_NO_STORE) == 0 &&
 	    (marks & (MARK_CONTENT | MARK_STORE)) != 0;
 }
 
@@ -267,6 +262,7 @@ to_nobody(struct router *r, struct job *job, uint8_t fallback)
 		return bounce_or_drop(r, job, fates[job->f.type].no_account);
 	if (is_storable(job, fallback)) {
 		offline_store(r, job);
+		archive_add(r, job, false); /* it may not fit */
 		return false;
 	}
 	return bounce_or_drop(
@@ -440,6 +436,25 @@ message_step(struct router *r, struct job *job)
 	return archive_is_done(r, job);
 }
 
+/*
+ * RFC 6121, 8.5.3.1: whom a session doesn't show its presence to isn't to find
+ * out by a request that it is there. Components are this server's own services.
+ */
+static bool
+is_stranger(struct router *r, const struct job *job, const struct login *s)
+{
+	struct address from;
+
+	if ((job->f.type != TYPE_GET && job->f.type != TYPE_SET) ||
+	    job->f.session_kind != SESSION_CLIENT)
+		return false;
+	address_read(r, job->f.from, &from);
+	return !text_equal(from.bare, job->to.bare) &&
+	    !roster_allows(r, s->user, from.bare) &&
+	    directory_find_directed(s->entry, from.full) == NULL &&
+	    directory_find_directed(s->entry, from.bare) == NULL;
+}
+
 /* An IQ for a session: to nobody else, and answered if that isn't there. */
 bool
 iq_to_session(struct router *r, struct job *job)
@@ -459,7 +474,7 @@ iq_to_session(struct router *r, struct job *job)
 		return to_component(r, job);
 	exact = unless_returned(
 	    job, user_session(user_find(r, job->to.bare), job->to.full));
-	if (exact != NULL)
+	if (exact != NULL && !is_stranger(r, job, exact))
 		return to_exact(r, job, exact);
 	return bounce(r, job, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
