@@ -174,7 +174,7 @@ derive_key(const EVP_MD *md, const char *password, struct scram_key *k)
 	uint8_t salted[32], client[32];
 
 	if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), k->salt,
-		sizeof(k->salt), (int)k->iterations, md, (int)len, salted) != 1)
+		k->salt_len, (int)k->iterations, md, (int)len, salted) != 1)
 		fatalx("scram: key derivation failed");
 	hmac(md, salted, len, "Client Key", client);
 	memset(k->stored_key, 0, sizeof(k->stored_key));
@@ -208,8 +208,9 @@ scram_derive(const char *password, struct scram_keys *out)
 	struct scram_keys params;
 
 	memset(&params, 0, sizeof(params));
-	crypto_random(params.sha1.salt, sizeof(params.sha1.salt));
-	crypto_random(params.sha256.salt, sizeof(params.sha256.salt));
+	params.sha1.salt_len = params.sha256.salt_len = SCRAM_SALT;
+	crypto_random(params.sha1.salt, SCRAM_SALT);
+	crypto_random(params.sha256.salt, SCRAM_SALT);
 	params.sha1.iterations = params.sha256.iterations = SCRAM_ITERATIONS;
 	params.version = crypto_random_u64() >> 1;
 	scram_derive_as(password, &params, out);

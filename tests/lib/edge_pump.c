@@ -390,8 +390,9 @@ pump_new(void)
 	p->cfg.limits.of[LIMIT_STANZA] = 65536;
 	p->tls = server_tls();
 	p->client_tls = SSL_CTX_new(TLS_client_method());
-	memset(p->keys.sha1.salt, 1, sizeof(p->keys.sha1.salt));
-	memset(p->keys.sha256.salt, 2, sizeof(p->keys.sha256.salt));
+	p->keys.sha1.salt_len = p->keys.sha256.salt_len = SCRAM_SALT;
+	memset(p->keys.sha1.salt, 1, SCRAM_SALT);
+	memset(p->keys.sha256.salt, 2, SCRAM_SALT);
 	p->keys.sha1.iterations = p->keys.sha256.iterations = 10;
 	p->keys.version = 77;
 	scram_derive_as("secret", &p->keys, &p->keys);

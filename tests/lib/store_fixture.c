@@ -145,7 +145,8 @@ store_sample_keys(uint8_t seed)
 	struct scram_keys keys;
 
 	memset(&keys, 0, sizeof(keys));
-	memset(keys.sha1.salt, seed, sizeof(keys.sha1.salt));
+	keys.sha1.salt_len = SCRAM_SALT;
+	memset(keys.sha1.salt, seed, SCRAM_SALT);
 	memset(keys.sha1.stored_key, seed, 20);
 	memset(keys.sha1.server_key, seed + 1, 20);
 	keys.sha1.iterations = 4096;

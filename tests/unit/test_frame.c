@@ -143,7 +143,8 @@ keys_come_back(void **state)
 
 	(void)state;
 	memset(&keys, 0, sizeof(keys));
-	memset(keys.sha1.salt, 1, 16);
+	keys.sha1.salt_len = SCRAM_SALT_MAX;
+	memset(keys.sha1.salt, 1, SCRAM_SALT_MAX);
 	keys.sha1.iterations = 4096;
 	memset(keys.sha256.server_key, 0, 32);
 	keys.sha256.iterations = 10000;

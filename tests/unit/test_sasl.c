@@ -63,8 +63,9 @@ setup(void **state)
 		.secret = "secret",
 		.binding = binding_cb };
 	f->keys.sha1.iterations = f->keys.sha256.iterations = 16;
-	memset(f->keys.sha1.salt, 1, 16);
-	memset(f->keys.sha256.salt, 2, 16);
+	f->keys.sha1.salt_len = f->keys.sha256.salt_len = SCRAM_SALT;
+	memset(f->keys.sha1.salt, 1, SCRAM_SALT);
+	memset(f->keys.sha256.salt, 2, SCRAM_SALT);
 	scram_derive_as("pencil", &f->keys, &f->keys);
 	*state = f;
 	return 0;
@@ -120,7 +121,8 @@ vector_key(const struct vector *v, struct scram_key *key)
 	    GSASL_OK);
 	memset(key, 0, sizeof(*key));
 	key->iterations = 4096;
-	memcpy(key->salt, salt, len < 16 ? len : 16);
+	key->salt_len = (uint8_t)len;
+	memcpy(key->salt, salt, len);
 	memcpy(key->stored_key, stored, v->hash == SCRAM_SHA1 ? 20 : 32);
 	memcpy(key->server_key, server, v->hash == SCRAM_SHA1 ? 20 : 32);
 	free(salt);
@@ -145,11 +147,7 @@ vectors_of_the_rfcs(void **state)
 		    RES_OK);
 		assert_string_equal(s.username, "user");
 		scram_challenge(&s, &key, NULL, &out);
-		if (v->hash == SCRAM_SHA256)
-			assert_string_equal(buf_str(&out), v->server_first);
-		/* That salt is shorter than ours are. */
-		free(s.server_first);
-		s.server_first = xstrdup(v->server_first);
+		assert_string_equal(buf_str(&out), v->server_first);
 		buf_reset(&out);
 		assert_int_equal(
 		    scram_final(&s, v->final, strlen(v->final), &none, &out),

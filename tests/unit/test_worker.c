@@ -27,7 +27,8 @@ derives_the_keys_of_rfc_7677(void **state)
 	char *text;
 
 	(void)state;
-	assert_int_equal(len, sizeof(params.sha256.salt));
+	assert_int_equal(len, SCRAM_SALT);
+	params.sha256.salt_len = SCRAM_SALT;
 	memcpy(params.sha256.salt, salt, len);
 	free(salt);
 	params.sha256.iterations = params.sha1.iterations = 4096;

@@ -296,7 +296,8 @@ made_up_key(const struct sasl *s, const char *hash, struct scram_key *key)
 	xasprintf(&text, "%s:%s@%s", hash, sasl_user(s), s->env->domain);
 	crypto_hmac_sha256(
 	    s->env->secret, strlen(s->env->secret), text, strlen(text), digest);
-	memcpy(key->salt, digest, sizeof(key->salt));
+	key->salt_len = SCRAM_SALT;
+	memcpy(key->salt, digest, SCRAM_SALT);
 	key->iterations = SCRAM_ITERATIONS;
 	memcpy(key->stored_key, digest, sizeof(key->stored_key));
 	memcpy(key->server_key, digest, sizeof(key->server_key));
@@ -404,6 +405,16 @@ sasl_input(struct sasl *s, const void *msg, size_t len, struct buf *out)
 	return fail(s, "malformed-request");
 }
 
+/* Whether an account has the key that the mechanism needs. */
+static bool
+has_key(const struct sasl *s, const struct scram_keys *keys)
+{
+	if (s->mechanism->plain)
+		return keys->sha1.iterations > 0 || keys->sha256.iterations > 0;
+	return (s->mechanism->hash == SCRAM_SHA1 ? keys->sha1 : keys->sha256)
+		   .iterations > 0;
+}
+
 enum sasl_result
 sasl_keys(
     struct sasl *s, int code, const struct scram_keys *keys, struct buf *out)
@@ -418,11 +429,14 @@ sasl_keys(
 		made_up_key(s, "sha1", &s->keys.sha1);
 	else
 		made_up_key(s, "sha256", &s->keys.sha256);
+	if (s->known && !has_key(s, keys))
+		s->known = false; /* one that was imported without */
 	if (s->known)
 		s->keys = *keys;
 	if (s->mechanism->plain) {
 		/* One hash is enough to compare. */
-		memset(&s->keys.sha1, 0, sizeof(s->keys.sha1));
+		if (s->keys.sha256.iterations > 0)
+			memset(&s->keys.sha1, 0, sizeof(s->keys.sha1));
 		s->state = SASL_WAIT_DERIVED;
 		return SASL_DERIVE;
 	}
@@ -438,8 +452,11 @@ sasl_keys(
 enum sasl_result
 sasl_derived(struct sasl *s, const struct scram_keys *derived, struct buf *out)
 {
-	bool same = crypto_equal(derived->sha256.stored_key,
-	    s->keys.sha256.stored_key, sizeof(s->keys.sha256.stored_key));
+	bool same = s->keys.sha256.iterations > 0
+	    ? crypto_equal(derived->sha256.stored_key,
+		  s->keys.sha256.stored_key, sizeof(s->keys.sha256.stored_key))
+	    : crypto_equal(derived->sha1.stored_key, s->keys.sha1.stored_key,
+		  sizeof(s->keys.sha1.stored_key));
 
 	(void)out;
 	crypto_wipe_free(s->password);

@@ -251,7 +251,7 @@ void
 scram_challenge(struct scram *s, const struct scram_key *key,
     const struct buf *offer, struct buf *out)
 {
-	char *salt = crypto_base64(key->salt, sizeof(key->salt)), *h;
+	char *salt = crypto_base64(key->salt, key->salt_len), *h;
 	uint8_t digest[HASH_MAX];
 	struct buf b = { 0 };
 

@@ -386,9 +386,12 @@ char *text_dup(struct text t); /* the caller frees; NULL if absent */
 /* What is stored of a password (RFC 5802, 3): for SHA-1 and SHA-256. New ones
  * are made with SCRAM_ITERATIONS (RFC 7677, 4: at least 4096). */
 #define SCRAM_ITERATIONS 4096
+#define SCRAM_SALT 16     /* bytes of a new one */
+#define SCRAM_SALT_MAX 64 /* of one that came with an import */
 struct scram_key {
-	uint8_t salt[16];
-	uint32_t iterations;
+	uint8_t salt_len;
+	uint8_t salt[SCRAM_SALT_MAX];
+	uint32_t iterations; /* 0: there is no key for this hash */
 	uint8_t stored_key[32], server_key[32]; /* SHA-1: the first 20 */
 };
 

@@ -130,7 +130,8 @@ text_dup(struct text t)
 static void
 scram_key_encode(struct buf *b, const struct scram_key *k)
 {
-	buf_add(b, k->salt, sizeof(k->salt));
+	buf_add_u8(b, k->salt_len);
+	buf_add(b, k->salt, k->salt_len);
 	buf_add_u32(b, k->iterations);
 	buf_add(b, k->stored_key, sizeof(k->stored_key));
 	buf_add(b, k->server_key, sizeof(k->server_key));
@@ -150,7 +151,12 @@ bytes_decode(struct cursor *c, uint8_t *out, size_t len)
 static void
 scram_key_decode(struct cursor *c, struct scram_key *k)
 {
-	bytes_decode(c, k->salt, sizeof(k->salt));
+	k->salt_len = cursor_u8(c);
+	/* More than there can be fails on what follows: nothing is left. */
+	if (k->salt_len > sizeof(k->salt))
+		cursor_bytes(c, cursor_left(c) + 1);
+	else
+		bytes_decode(c, k->salt, k->salt_len);
 	k->iterations = cursor_u32(c);
 	bytes_decode(c, k->stored_key, sizeof(k->stored_key));
 	bytes_decode(c, k->server_key, sizeof(k->server_key));
