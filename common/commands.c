@@ -91,6 +91,10 @@ const struct command commands[] = {
 	{ .pattern = "xmpp user del <user:name>", ADMIN, XMPPD("User.Del"),
 	  .flags = CMD_REMOVES,
 	  .help = "delete an account, its roster and its stored messages", },
+	{ .pattern = "xmpp user export <basename>", ADMIN, LOCAL("User.Export"),
+	  .help = "write all users, and what they have, to a file", },
+	{ .pattern = "xmpp user import <file>", ADMIN, LOCAL("User.Import"),
+	  .help = "take users from a file of another server (XEP-0227)", },
 	{ .pattern = "xmpp user list", AUDIT, XMPPD("User.List"),
 	  .help = "list the accounts", },
 

@@ -11,6 +11,7 @@ static const struct mmp_method *const lists[] = {
 	iface_methods,
 	node_methods,
 	pki_methods,
+	user_methods,
 };
 
 const struct mmp_method *

@@ -64,6 +64,7 @@ extern const struct mmp_method help_methods[];   /* cmd_help.c */
 extern const struct mmp_method iface_methods[];  /* cmd_iface.c */
 extern const struct mmp_method node_methods[];   /* cmd_node.c */
 extern const struct mmp_method pki_methods[];    /* cmd_pki.c */
+extern const struct mmp_method user_methods[];   /* cmd_user.c */
 
 /* NULL where none has that name. */
 const struct mmp_method *mmp_method_find(const char *name);

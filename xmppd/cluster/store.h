@@ -316,6 +316,11 @@ int store_account_keys(struct store *s, const char *local,
     struct scram_keys *keys); /* RES_NOT_FOUND */
 char *store_component_secret(struct store *s, const char *name);
 
+/* The first account after this one (NULL: of all) at a domain, in the order of
+ * names; NULL: there is none. `domain` NULL: the first one. The caller frees. */
+char *store_account_after(
+    struct store *s, const char *domain, const char *after);
+
 typedef void (*store_name_fn)(void *arg, const char *name, const char *value);
 /* Settings whose names begin with `prefix`, which ends in a "/", in the order
  * of their names. */

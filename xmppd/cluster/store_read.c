@@ -91,6 +91,28 @@ store_account(struct store *s, const char *local)
 	return account;
 }
 
+char *
+store_account_after(struct store *s, const char *domain, const char *after)
+{
+	struct db_query *q = store_read_query(s,
+	    domain == NULL
+		? "SELECT local FROM account WHERE local > ?"
+		  " AND instr(local, '@') = 0 ORDER BY local LIMIT 1"
+		: "SELECT local FROM account WHERE local > ?"
+		  " AND substr(local, instr(local, '@') + 1) = ?"
+		  " AND instr(local, '@') > 0 ORDER BY local LIMIT 1");
+	char *account = NULL;
+
+	db_bind_text(q, after != NULL ? after : "");
+	if (domain != NULL)
+		db_bind_text(q, domain);
+	if (db_row(q))
+		account = db_dup_text(q, 0);
+	db_end(q);
+	store_read_done(s);
+	return account;
+}
+
 int
 store_account_keys(struct store *s, const char *local, struct scram_keys *keys)
 {
