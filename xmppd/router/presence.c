@@ -335,6 +335,10 @@ show_all_of(struct router *r, struct job *job, struct showing *show,
 	TAILQ_FOREACH(s, &u->sessions, of_user) {
 		if (s == show->target || !login_is_available(s))
 			continue;
+		/* It is of a former account of that name, and about to end. */
+		if (s->user == show->target->user &&
+		    s->account != show->target->account)
+			continue;
 		show->about = s;
 		presence_show(r, job, show);
 	}
