@@ -31,7 +31,8 @@ PKGCF	:= $(shell pkg-config --cflags $(PKGS) 2>/dev/null | \
 ALLCF	:= -std=c11 -D_GNU_SOURCE -DMMP_VERSION='"$(VERSION)"' -I. $(PKGCF) \
 	  $(OPT) $(HARDEN) $(WARN) $(SAN) -pthread -MMD -MP
 LINK	= $(CC) $(OPT) $(SAN) -pthread -pie -Wl,-z,relro,-z,now
-LIBS	:= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lraft -lcrypt -lresolv
+LIBS	:= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lraft -lcrypt -lresolv \
+	   -lwslay -lhttp_parser
 
 DIRS_xmppd	:= xmppd xmppd/edge xmppd/link xmppd/router xmppd/cluster
 SRC_common	:= $(sort $(wildcard common/*.c))

@@ -238,6 +238,14 @@ check_listen(const char *text, struct error *error)
 	return listen_spec_parse(text, &spec, error);
 }
 
+static int
+check_websocket(const char *text, struct error *error)
+{
+	struct listen_spec spec;
+
+	return websocket_spec_parse(text, &spec, error);
+}
+
 static const char *const interface_words[] = { "a", "b", "c", "d", "lo", NULL };
 
 static int
@@ -465,6 +473,8 @@ static const struct arg_type types[] = {
 	  .check = check_text, },
 	{ .name = "user", .what = "name of an account",
 	  .check = check_account, .source = &user_names, },
+	{ .name = "websocket", .what = "interface [:port]",
+	  .check = check_websocket, .words = interface_words, },
 	{ .name = "zone", .what = "domain, or . for everything",
 	  .check = check_zone, },
 };

@@ -283,27 +283,39 @@ read_port(char **rest, uint16_t *port)
 	return true;
 }
 
+/* The interface, in `copy`, whose rest are the ports. */
+static int
+spec_begin(const char *text, char copy[32], char **rest,
+    struct listen_spec *spec, struct error *error)
+{
+	const char *name;
+	bool known = false;
+
+	if (strlen(text) < 32) {
+		memcpy(copy, text, strlen(text) + 1);
+		str_lower(copy);
+		*rest = copy;
+		name = strsep(rest, ":");
+		for (size_t i = 0; i < NAMES; i++)
+			known = known || str_equal(name, names[i]);
+	}
+	if (!known)
+		return error_set(
+		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
+	memcpy(spec->name, name, strlen(name) + 1);
+	return 0;
+}
+
 int
 listen_spec_parse(
     const char *text, struct listen_spec *spec, struct error *error)
 {
-	char copy[32], *rest = copy, *name;
-	bool known = false;
+	char copy[32], *rest;
 
 	*spec =
 	    (struct listen_spec){ .client_port = 5222, .component_port = 5223 };
-	if (strlen(text) >= sizeof(copy))
-		return error_set(
-		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
-	memcpy(copy, text, strlen(text) + 1);
-	name = strsep(&rest, ":");
-	for (size_t i = 0; i < NAMES; i++)
-		known = known || str_equal_nocase(name, names[i]);
-	if (!known)
-		return error_set(
-		    error, RES_INVALID, "not an interface (a, b, c, d or lo)");
-	str_lower(name);
-	memcpy(spec->name, name, strlen(name) + 1);
+	if (spec_begin(text, copy, &rest, spec, error) != 0)
+		return RES_INVALID;
 	if (!read_port(&rest, &spec->client_port) ||
 	    !read_port(&rest, &spec->component_port) || rest != NULL)
 		return error_set(error, RES_INVALID,
@@ -311,5 +323,20 @@ listen_spec_parse(
 	if (spec->client_port == spec->component_port)
 		return error_set(error, RES_INVALID,
 		    "clients and components need different ports");
+	return 0;
+}
+
+int
+websocket_spec_parse(
+    const char *text, struct listen_spec *spec, struct error *error)
+{
+	char copy[32], *rest;
+
+	*spec = (struct listen_spec){ .client_port = 5443 };
+	if (spec_begin(text, copy, &rest, spec, error) != 0)
+		return RES_INVALID;
+	if (!read_port(&rest, &spec->client_port) || rest != NULL)
+		return error_set(
+		    error, RES_INVALID, "not <interface>[:<port>]");
 	return 0;
 }

@@ -48,5 +48,8 @@ struct listen_spec {
 
 int listen_spec_parse(
     const char *text, struct listen_spec *spec, struct error *error);
+/* What `xmpp websocket listen` takes: "a", "a:5443"; client_port alone. */
+int websocket_spec_parse(
+    const char *text, struct listen_spec *spec, struct error *error);
 
 #endif

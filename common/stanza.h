@@ -15,6 +15,7 @@
 #define NS_CLIENT "jabber:client"
 #define NS_COMPONENT "jabber:component:accept"
 #define NS_STREAM "http://etherx.jabber.org/streams"
+#define NS_FRAMING "urn:ietf:params:xml:ns:xmpp-framing"
 #define NS_STREAM_ERRORS "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_STANZA_ERRORS "urn:ietf:params:xml:ns:xmpp-stanzas"
 #define NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"

@@ -162,24 +162,37 @@ names_free_cb(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 	}
 }
 
-static int names_index;
+static int names_index, protocol_index;
 
 static void
-names_init(void)
+places_init(void)
 {
 	names_index =
 	    SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, names_free_cb);
-	if (names_index < 0)
+	protocol_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	if (names_index < 0 || protocol_index < 0)
 		fatalx("tls: no place for names");
+}
+
+static int
+place(const int *index)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, places_init);
+	return *index;
 }
 
 static int
 names_place(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	return place(&names_index);
+}
 
-	pthread_once(&once, names_init);
-	return names_index;
+static int
+protocol_place(void)
+{
+	return place(&protocol_index);
 }
 
 /* Shows the identity of that name, if there is one. */
@@ -337,6 +350,20 @@ tls_server_ssl(SSL_CTX *ctx, const char *name)
 	if (name != NULL)
 		show_name(ssl, name);
 	return ssl;
+}
+
+void
+tls_set_protocol(SSL *ssl, const char *name)
+{
+	if (SSL_set_ex_data(ssl, protocol_place(), (void *)(uintptr_t)name) !=
+	    1)
+		fatalx("tls: no place for a protocol");
+}
+
+const char *
+tls_protocol(const SSL *ssl)
+{
+	return SSL_get_ex_data(ssl, protocol_place());
 }
 
 void

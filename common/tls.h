@@ -43,6 +43,14 @@ struct ssl_st *tls_client_ssl(struct ssl_ctx_st *ctx, const char *name);
  * the context's own where there is no such; NULL: the context's own. */
 struct ssl_st *tls_server_ssl(struct ssl_ctx_st *ctx, const char *name);
 
+/*
+ * The one protocol (ALPN, RFC 7301) that a server's connection takes, where its
+ * context asks for it with tls_protocol(); `name` is a constant. NULL: the
+ * context's own.
+ */
+void tls_set_protocol(struct ssl_st *ssl, const char *name);
+const char *tls_protocol(const struct ssl_st *ssl);
+
 /* The reason why a handshake failed, for a log line. Empties OpenSSL's error
  * queue. */
 void tls_why(struct ssl_st *ssl, char *out, size_t size);

@@ -30,6 +30,45 @@ attr_size(const struct attr *a)
 	return (size_t)(a->end - a->value);
 }
 
+char *
+xml_tag_header(const struct xml_tag *t)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "<%s%s%s",
+	    t->prefix == NULL ? "" : (const char *)t->prefix,
+	    t->prefix == NULL ? "" : ":", (const char *)t->name);
+	for (int i = 0; i < t->ns_count; i++) {
+		const char *declared = (const char *)t->ns[(ptrdiff_t)2 * i];
+		struct buf attr = { 0 };
+
+		buf_add_str(&attr, "xmlns");
+		if (declared != NULL)
+			buf_addf(&attr, ":%s", declared);
+		xml_add_attr(&b, buf_str(&attr),
+		    (const char *)t->ns[(ptrdiff_t)2 * i + 1]);
+		buf_clear(&attr);
+	}
+	buf_add_str(&b, ">");
+	return buf_steal_str(&b);
+}
+
+bool
+xml_tag_is_usual(const struct xml_tag *t)
+{
+	if (t->prefix == NULL || t->ns_count != 2 ||
+	    !xmlStrEqual(t->prefix, (const xmlChar *)"stream"))
+		return false;
+	for (int i = 0; i < t->ns_count; i++) {
+		bool content = t->ns[(ptrdiff_t)2 * i] == NULL;
+
+		if (!xmlStrEqual(t->ns[(ptrdiff_t)2 * i + 1],
+			(const xmlChar *)(content ? NS_CLIENT : NS_STREAM)))
+			return false;
+	}
+	return true;
+}
+
 size_t
 xml_tag_size(const struct xml_tag *t)
 {

@@ -25,6 +25,11 @@ struct xml_tag {
 
 /* The bytes of all attributes' values. */
 size_t xml_tag_size(const struct xml_tag *t);
+/* A header as far as names and prefixes go, for a new parser; the caller frees.
+ */
+char *xml_tag_header(const struct xml_tag *t);
+/* Whether it says no more than a client's usual header does. */
+bool xml_tag_is_usual(const struct xml_tag *t);
 
 /* Where a text of the element's head stands in `head`; 0: absent. */
 struct xml_head_text {

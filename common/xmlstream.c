@@ -45,6 +45,7 @@ struct xmlstream {
 	bool opened;       /* the header was reported */
 	bool replaying;    /* a header of ours is being parsed */
 	bool stopped;      /* drop the rest of what is being fed */
+	bool framed;       /* no header: each element is a document */
 	bool failed;
 	bool in_feed, free_later;
 	bool restart, restart_drop;
@@ -87,47 +88,6 @@ over_limit(struct xmlstream *x)
 
 /* ---- the stream header ------------------------------------------------- */
 
-/* For a new parser: the header as far as names and prefixes go. */
-static char *
-header_copy(const struct xml_tag *t)
-{
-	struct buf b = { 0 };
-
-	buf_addf(&b, "<%s%s%s",
-	    t->prefix == NULL ? "" : (const char *)t->prefix,
-	    t->prefix == NULL ? "" : ":", (const char *)t->name);
-	for (int i = 0; i < t->ns_count; i++) {
-		const char *declared = (const char *)t->ns[(ptrdiff_t)2 * i];
-		struct buf attr = { 0 };
-
-		buf_add_str(&attr, "xmlns");
-		if (declared != NULL)
-			buf_addf(&attr, ":%s", declared);
-		xml_add_attr(&b, buf_str(&attr),
-		    (const char *)t->ns[(ptrdiff_t)2 * i + 1]);
-		buf_clear(&attr);
-	}
-	buf_add_str(&b, ">");
-	return buf_steal_str(&b);
-}
-
-/* Whether it says no more than OPEN_CLIENT. */
-static bool
-header_is_usual(const struct xml_tag *t)
-{
-	if (t->prefix == NULL || t->ns_count != 2 ||
-	    !xmlStrEqual(t->prefix, (const xmlChar *)"stream"))
-		return false;
-	for (int i = 0; i < t->ns_count; i++) {
-		bool content = t->ns[(ptrdiff_t)2 * i] == NULL;
-
-		if (!xmlStrEqual(t->ns[(ptrdiff_t)2 * i + 1],
-			(const xmlChar *)(content ? NS_CLIENT : NS_STREAM)))
-			return false;
-	}
-	return true;
-}
-
 static void
 reopen_remember(struct xmlstream *x, const struct xml_tag *t)
 {
@@ -139,7 +99,7 @@ reopen_remember(struct xmlstream *x, const struct xml_tag *t)
 			xmlstream_set_content(x, uri);
 	}
 	free(x->reopen);
-	x->reopen = header_is_usual(t) ? NULL : header_copy(t);
+	x->reopen = xml_tag_is_usual(t) ? NULL : xml_tag_header(t);
 }
 
 static void
@@ -170,16 +130,15 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 	if (x->stopped)
 		return;
 	x->depth++;
+	if (x->depth == 1 && x->replaying)
+		return;
+	if (x->depth == (x->framed ? 2 : 1) && !xml_parser_is_utf8(x->parser)) {
+		fail(x, STREAM_UNSUPPORTED_ENCODING, "UTF-8 only");
+		return;
+	}
 	if (x->depth == 1) {
-		if (x->replaying)
-			return;
-		if (!xml_parser_is_utf8(x->parser)) {
-			fail(x, STREAM_UNSUPPORTED_ENCODING, "UTF-8 only");
-			return;
-		}
-		if (over_limit(x))
-			return;
-		header_start(x, &t);
+		if (!over_limit(x))
+			header_start(x, &t);
 		return;
 	}
 	if (x->depth - 1 > x->limits.depth) {
@@ -393,7 +352,8 @@ parser_make(struct xmlstream *x)
 	/* RFC 6120, 11.6: UTF-8, so nothing is guessed from the first bytes. */
 	xmlSwitchEncoding(p->ctxt, XML_CHAR_ENCODING_UTF8);
 	x->boundary = 0;
-	x->depth = 0;
+	/* A document of its own counts as if it were inside a stream. */
+	x->depth = x->framed ? 1 : 0;
 	x->stopped = false;
 	if (!x->opened)
 		return true;
@@ -421,6 +381,14 @@ void
 xmlstream_share(struct xmlstream *x, struct xml_parsers *parsers)
 {
 	x->shared = parsers;
+}
+
+void
+xmlstream_set_framed(struct xmlstream *x, const char *content_ns)
+{
+	x->framed = true;
+	x->shared = NULL;
+	xmlstream_set_content(x, content_ns);
 }
 
 void
@@ -452,7 +420,7 @@ at_boundary(const struct xmlstream *x)
 void
 xmlstream_rest(struct xmlstream *x)
 {
-	if (x->in_feed || x->parser == NULL || !at_boundary(x))
+	if (x->in_feed || x->framed || x->parser == NULL || !at_boundary(x))
 		return;
 	parser_drop(x);
 }
@@ -479,6 +447,7 @@ static bool
 pending_judge(struct xmlstream *x)
 {
 	const xmlParserInput *in = x->parser->ctxt->input;
+	bool before = x->framed && x->depth == 1 && x->boundary == 0;
 	enum stream_error error;
 
 	if (in == NULL || in->cur == NULL)
@@ -488,7 +457,7 @@ pending_judge(struct xmlstream *x)
 		return true;
 	}
 	error = xml_parser_is_utf8(x->parser)
-	    ? xml_parser_fault(x->parser, x->depth)
+	    ? xml_parser_fault(x->parser, before ? 0 : x->depth)
 	    : STREAM_UNSUPPORTED_ENCODING;
 	if (error != STREAM_ERROR_NONE)
 		fail(x, error, NULL);
@@ -520,7 +489,8 @@ feed_parser(struct xmlstream *x, const uint8_t *data, size_t len)
 		fail(x, STREAM_POLICY_VIOLATION, "stanza too big");
 	else if (pending_judge(x))
 		return 0;
-	else if (x->parser->fed > PARSER_BYTES_MAX && at_boundary(x))
+	else if (x->parser->fed > PARSER_BYTES_MAX && !x->framed &&
+	    at_boundary(x))
 		parser_drop(x);
 	return 0;
 }
@@ -550,10 +520,29 @@ xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len)
 }
 
 void
+xmlstream_end_frame(struct xmlstream *x)
+{
+	if (x->failed || x->stopped || x->in_feed)
+		return;
+	x->in_feed = true;
+	if (x->parser == NULL)
+		fail(x, STREAM_NOT_WELL_FORMED, "an empty message");
+	else
+		xmlParseChunk(x->parser->ctxt, NULL, 0, 1);
+	x->in_feed = false;
+	if (x->free_later)
+		xmlstream_free(x);
+	else
+		parser_drop(x);
+}
+
+void
 xmlstream_restart(struct xmlstream *x, bool drop)
 {
 	uint64_t left;
 
+	if (x->framed)
+		return; /* each message is a stream of its own */
 	if (!x->in_feed) {
 		reset(x);
 		return;

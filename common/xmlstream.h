@@ -81,6 +81,15 @@ struct xml_parsers *xml_parsers_new(void);
 void xml_parsers_free(struct xml_parsers *parsers); /* after the streams */
 void xmlstream_share(struct xmlstream *x, struct xml_parsers *parsers);
 
+/*
+ * Before the first byte: no header comes and no end. Instead each first-level
+ * element is a document of its own, with all its declarations (RFC 7395), and
+ * xmlstream_end_frame() says that it must be complete. `content_ns`: what an
+ * element declares that is a stanza.
+ */
+void xmlstream_set_framed(struct xmlstream *x, const char *content_ns);
+void xmlstream_end_frame(struct xmlstream *x);
+
 /* Parses; callbacks come from inside. After xmlstream_stop() or
  * xmlstream_free() inside a callback the rest of the bytes is dropped. */
 void xmlstream_feed(struct xmlstream *x, const uint8_t *data, size_t len);

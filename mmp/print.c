@@ -172,6 +172,7 @@ static const struct field xmpp_fields[] = {
 	{ "Clustered", "clustered", FIELD_BOOL },
 	{ "Domain", "domain", FIELD_TEXT },
 	{ "Listening interfaces", "listen", FIELD_LIST },
+	{ "WebSocket interfaces", "websocket", FIELD_LIST },
 	{ "Key file", "key_file", FIELD_TEXT },
 	{ "Certificate file", "certificate_file", FIELD_TEXT },
 	{ "CA Bundle file", "bundle_file", FIELD_TEXT },

@@ -21,6 +21,7 @@ static const struct varlink_method methods[] = {
 	{ "Xmpp.Restart", ROLE_ADMIN, ctl_xmpp_restart },
 	{ "Xmpp.Domain", ROLE_ADMIN, ctl_xmpp_domain },
 	{ "Xmpp.Listen", ROLE_ADMIN, ctl_xmpp_listen },
+	{ "Websocket.Listen", ROLE_ADMIN, ctl_websocket_listen },
 	{ "Xmpp.Certs", ROLE_ADMIN, ctl_xmpp_certs },
 	{ "Xmpp.Export", ROLE_ADMIN, ctl_xmpp_export },
 	{ "Xmpp.Reset", ROLE_ADMIN, ctl_xmpp_reset },

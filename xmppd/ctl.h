@@ -74,6 +74,7 @@ CTL_HANDLER(ctl_xmpp_disable);
 CTL_HANDLER(ctl_xmpp_restart);
 CTL_HANDLER(ctl_xmpp_domain);
 CTL_HANDLER(ctl_xmpp_listen);
+CTL_HANDLER(ctl_websocket_listen);
 CTL_HANDLER(ctl_xmpp_certs);
 CTL_HANDLER(ctl_xmpp_export);
 CTL_HANDLER(ctl_xmpp_reset);

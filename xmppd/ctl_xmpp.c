@@ -100,30 +100,40 @@ status_line(const struct node *n)
 	return xstrdup("XMPP server running");
 }
 
+static json_t *
+listed(const struct node *n, enum setting setting)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < conf_count(n->conf, setting); i++)
+		json_array_append_new(
+		    list, json_string(conf_entry(n->conf, setting, i)));
+	return list;
+}
+
 CTL_HANDLER(ctl_xmpp_show)
 {
 	struct node *n = ctx;
-	json_t *listen = json_array(), *alarms = json_array();
+	json_t *alarms = json_array();
 	char *status = status_line(n);
 
 	(void)params;
-	for (size_t i = 0; i < conf_count(n->conf, SET_LISTEN); i++)
-		json_array_append_new(
-		    listen, json_string(conf_entry(n->conf, SET_LISTEN, i)));
 	alarm_expiry(alarms, "certificate", conf_text(n->conf, SET_CERT));
 	alarm_expiry(alarms, "bundle", conf_text(n->conf, SET_BUNDLE));
 	alarm_expiry(alarms, "trust", conf_text(n->conf, SET_TRUST));
 	alarm_domains(alarms, n->domains);
 	varlink_reply(call,
-	    json_pack("{s:b, s:b, s:s?, s:o, s:s?, s:s?, s:s?, s:s?, s:I, s:b, "
-		      "s:s, s:o, s:I}",
+	    json_pack("{s:b, s:b, s:s?, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:I, "
+		      "s:b, s:s, s:o, s:I}",
 		"enabled", conf_bool(n->conf, SET_ENABLED), "clustered",
 		conf_bool(n->conf, SET_CLUSTERED), "domain", n->domain,
-		"listen", listen, "key_file", conf_text(n->conf, SET_KEY_FILE),
-		"certificate_file", conf_text(n->conf, SET_CERT_FILE),
-		"bundle_file", conf_text(n->conf, SET_BUNDLE_FILE),
-		"trust_file", conf_text(n->conf, SET_TRUST_FILE),
-		"max_sessions", (json_int_t)n->limits.of[LIMIT_SESSIONS],
+		"listen", listed(n, SET_LISTEN), "websocket",
+		listed(n, SET_WEBSOCKET), "key_file",
+		conf_text(n->conf, SET_KEY_FILE), "certificate_file",
+		conf_text(n->conf, SET_CERT_FILE), "bundle_file",
+		conf_text(n->conf, SET_BUNDLE_FILE), "trust_file",
+		conf_text(n->conf, SET_TRUST_FILE), "max_sessions",
+		(json_int_t)n->limits.of[LIMIT_SESSIONS],
 		"plaintext_components", conf_bool(n->conf, SET_PLAINTEXT),
 		"status", status, "alarms", alarms, "uptime",
 		(json_int_t)(clock_unix() - n->started)));
@@ -312,14 +322,26 @@ CTL_HANDLER(ctl_xmpp_domain)
 	free(domain);
 }
 
+/* The two settings that say where to listen. */
+struct listening {
+	enum setting setting;
+	int (*parse)(
+	    const char *text, struct listen_spec *spec, struct error *e);
+};
+
+static const struct listening streams = { SET_LISTEN, listen_spec_parse };
+static const struct listening websockets = { SET_WEBSOCKET,
+	websocket_spec_parse };
+
 static int
-check_listen(struct node *n, const char *text, struct error *e)
+check_listen(struct node *n, const struct listening *where, const char *text,
+    struct error *e)
 {
 	struct interfaces *ifs;
 	struct sockaddr_storage *sa = NULL;
 	struct listen_spec spec;
 	size_t count;
-	int rc = listen_spec_parse(text, &spec, e);
+	int rc = where->parse(text, &spec, e);
 
 	if (rc != RES_OK)
 		return rc;
@@ -332,51 +354,49 @@ check_listen(struct node *n, const char *text, struct error *e)
 	return rc;
 }
 
-/* Puts the list in force; if a port can't be had, back to the old one. */
+/* Keeps the list and applies it. */
 static int
-set_listen(struct node *n, json_t *list, struct error *e)
+keep_listen(struct node *n, enum setting setting, json_t *list, struct error *e)
 {
-	json_t *old = json_array(), *entry;
-	struct error ignored = { 0 };
+	json_t *entry;
 	size_t i;
 	int rc = RES_OK;
 
-	for (i = 0; i < conf_count(n->conf, SET_LISTEN); i++)
-		json_array_append_new(
-		    old, json_string(conf_entry(n->conf, SET_LISTEN, i)));
-	for (int turn = 0; turn < 2; turn++) {
-		json_t *want = turn == 0 ? list : old;
-		struct error *why = turn == 0 ? e : &ignored;
-
-		conf_clear(n->conf, SET_LISTEN);
-		json_array_foreach(want, i, entry) {
-			int added = conf_add_entry(
-			    n->conf, SET_LISTEN, json_string_value(entry), why);
-
-			if (added != RES_OK && turn == 0)
-				rc = added;
-		}
-		if (turn == 0 && rc == RES_OK)
-			rc = conf_commit(n->conf, why);
-		else if (turn == 1)
-			conf_commit(n->conf, why);
-		if (turn == 0 && rc == RES_OK)
-			rc = node_apply(n, why);
-		else if (turn == 1)
-			node_apply(n, why);
+	conf_clear(n->conf, setting);
+	json_array_foreach(list, i, entry) {
 		if (rc == RES_OK)
-			break;
-		conf_abort(n->conf);
+			rc = conf_add_entry(
+			    n->conf, setting, json_string_value(entry), e);
 	}
+	if (rc == RES_OK)
+		rc = conf_commit(n->conf, e);
+	if (rc == RES_OK)
+		rc = node_apply(n, e);
+	if (rc != RES_OK)
+		conf_abort(n->conf);
+	return rc;
+}
+
+/* Puts the list in force; if a port can't be had, back to the old one. */
+static int
+set_listen(struct node *n, enum setting setting, json_t *list, struct error *e)
+{
+	json_t *old = listed(n, setting);
+	struct error ignored = { 0 };
+	int rc = keep_listen(n, setting, list, e);
+
+	if (rc != RES_OK)
+		keep_listen(n, setting, old, &ignored);
 	json_decref(old);
 	return rc;
 }
 
 static int
-add_listen(struct node *n, json_t *list, const char *typed, struct error *e)
+add_listen(struct node *n, const struct listening *where, json_t *list,
+    const char *typed, struct error *e)
 {
 	int rc = typed == NULL ? error_set(e, RES_INVALID, "not an interface")
-			       : check_listen(n, typed, e);
+			       : check_listen(n, where, typed, e);
 	char *text = xstrdup(typed != NULL ? typed : "");
 	json_t *before;
 	size_t i;
@@ -392,9 +412,10 @@ add_listen(struct node *n, json_t *list, const char *typed, struct error *e)
 	return rc;
 }
 
-CTL_HANDLER(ctl_xmpp_listen)
+static void
+listen_on(struct node *n, struct varlink_call *call, json_t *params,
+    const struct listening *where)
 {
-	struct node *n = ctx;
 	json_t *typed = json_object_get(params, "interface"), *entry;
 	json_t *list = json_array();
 	struct error e;
@@ -403,13 +424,15 @@ CTL_HANDLER(ctl_xmpp_listen)
 
 	json_array_foreach(typed, i, entry) {
 		if (rc == RES_OK)
-			rc = add_listen(n, list, json_string_value(entry), &e);
+			rc = add_listen(
+			    n, where, list, json_string_value(entry), &e);
 	}
-	if (json_array_size(list) == 0 && conf_bool(n->conf, SET_ENABLED))
+	if (where == &streams && json_array_size(list) == 0 &&
+	    conf_bool(n->conf, SET_ENABLED))
 		rc = error_set(&e, RES_STATE,
 		    "XMPP server is enabled, run 'xmpp disable' first");
 	if (rc == RES_OK)
-		rc = set_listen(n, list, &e);
+		rc = set_listen(n, where->setting, list, &e);
 	if (rc != RES_OK)
 		varlink_error_from(call, &e);
 	else if (json_array_size(list) == 0)
@@ -417,6 +440,16 @@ CTL_HANDLER(ctl_xmpp_listen)
 	else
 		ctl_reply_done(call, "Listen interfaces set");
 	json_decref(list);
+}
+
+CTL_HANDLER(ctl_xmpp_listen)
+{
+	listen_on(ctx, call, params, &streams);
+}
+
+CTL_HANDLER(ctl_websocket_listen)
+{
+	listen_on(ctx, call, params, &websockets);
 }
 
 /* Ends all sessions and opens anew, with the files as they are now. */

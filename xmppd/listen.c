@@ -1,7 +1,7 @@
 /*
  * Listening: bind, accept, look at the first bytes.
  *
- *   accept -> component port ---------------------> ops.accepted
+ *   accept -> component or WebSocket port ---------> ops.accepted
  *          -> client port, first byte '<' or blank -> ops.accepted
  *          -> client port, first byte 0x16: ClientHello, then by its ALPN
  *               the cluster's -> handshake -> ops.peer
@@ -218,11 +218,16 @@ static int
 alpn_select_cb(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg)
 {
-	static const char *const names[] = { PEER_ALPN, ALPN_CLIENT };
+	/* Where it came to another port; else by who it may be. */
+	const char *names[] = { tls_protocol(ssl), NULL };
 
-	(void)ssl, (void)arg;
+	(void)arg;
+	if (names[0] == NULL) {
+		names[0] = PEER_ALPN;
+		names[1] = ALPN_CLIENT;
+	}
 	for (size_t i = 0; i < 2; i++)
-		if (alpn_offers(in, in_len, names[i])) {
+		if (names[i] != NULL && alpn_offers(in, in_len, names[i])) {
 			*out = (const unsigned char *)names[i];
 			*out_len = (unsigned char)strlen(names[i]);
 			return SSL_TLSEXT_ERR_OK;
@@ -270,7 +275,7 @@ first_byte_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (n == 1 && l->ops->serving(l->arg)) {
-		l->ops->accepted(l->arg, p->fd, false, p->from);
+		l->ops->accepted(l->arg, p->fd, PORT_CLIENT, p->from);
 		p->fd = -1;
 	} else if (n == 1) {
 		reset_fd(p->fd);
@@ -297,8 +302,8 @@ accepted_cb(struct evconnlistener *socket, evutil_socket_t fd,
 	memcpy(&ss, from, (size_t)len < sizeof(ss) ? (size_t)len : sizeof(ss));
 	p = xcalloc(1, sizeof(*p));
 	listen_text(&ss, p->from);
-	if (port->address.component) {
-		l->ops->accepted(l->arg, fd, true, p->from);
+	if (port->address.port != PORT_CLIENT) {
+		l->ops->accepted(l->arg, fd, port->address.port, p->from);
 		free(p);
 		return;
 	}
@@ -425,7 +430,7 @@ address_equal(const struct listen_address *a, const struct listen_address *b)
 
 	listen_text(&a->sa, ta);
 	listen_text(&b->sa, tb);
-	return a->component == b->component && strcmp(ta, tb) == 0;
+	return a->port == b->port && strcmp(ta, tb) == 0;
 }
 
 static struct port *

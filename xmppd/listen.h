@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "common/result.h"
+#include "xmppd/edge/edge.h"
 
 /*
  * The listening sockets, and what a new connection turns out to be by its first
  * bytes: an XMPP stream, direct TLS of a client (XEP-0368), or a peer of the
- * cluster by the ALPN that its ClientHello offers.
+ * cluster by the ALPN that its ClientHello offers. What comes to the ports of
+ * components and of WebSocket is that.
  */
 struct listener;
 struct conn;
@@ -22,8 +24,9 @@ struct ssl_ctx_st;
 struct ssl_st;
 
 struct listen_ops {
-	/* A client or component; nothing has been read. Takes fd. */
-	void (*accepted)(void *arg, int fd, bool component, const char *from);
+	/* What has come to this port; nothing has been read. Takes fd. */
+	void (*accepted)(
+	    void *arg, int fd, enum edge_port port, const char *from);
 	/* Direct TLS on the client port, ClientHello read: the handshake is
 	 * still to be done. Takes both. */
 	void (*client)(void *arg, int fd, struct ssl_st *ssl, const char *from);
@@ -43,7 +46,7 @@ struct listen_ops {
 /* An address to bind, with its port. */
 struct listen_address {
 	struct sockaddr_storage sa;
-	bool component;
+	enum edge_port port;
 };
 
 struct listener *listener_new(struct conn_loop *loop, struct event_base *base,

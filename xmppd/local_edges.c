@@ -212,7 +212,7 @@ local_edges_are_serving(const struct local_edges *le)
 
 struct call_connection {
 	int fd;
-	bool component;
+	enum edge_port port;
 	struct ssl_st *ssl;
 	char peer[64];
 };
@@ -226,7 +226,7 @@ call_accept(struct host *h, const void *data)
 	if (c->ssl != NULL)
 		edge_adopt(h->edge, c->fd, c->ssl, c->peer);
 	else
-		edge_accept(h->edge, c->fd, c->component, c->peer);
+		edge_accept(h->edge, c->fd, c->port, c->peer);
 }
 
 /* Connections last: what counts is how many there are, those that are on their
@@ -252,9 +252,9 @@ give(struct local_edges *le, struct call_connection *c, const char *peer)
 
 void
 local_edges_accept(
-    struct local_edges *le, int fd, bool component, const char *peer)
+    struct local_edges *le, int fd, enum edge_port port, const char *peer)
 {
-	struct call_connection c = { .fd = fd, .component = component };
+	struct call_connection c = { .fd = fd, .port = port };
 
 	give(le, &c, peer);
 }

@@ -64,7 +64,7 @@ bool local_edges_are_serving(const struct local_edges *le);
 
 /* To the edge with the fewest connections; as edge_accept(), edge_adopt(). */
 void local_edges_accept(
-    struct local_edges *le, int fd, bool component, const char *peer);
+    struct local_edges *le, int fd, enum edge_port port, const char *peer);
 void local_edges_adopt(
     struct local_edges *le, int fd, struct ssl_st *ssl, const char *peer);
 

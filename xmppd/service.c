@@ -22,7 +22,7 @@
 #include "xmppd/local_edges.h"
 #include "xmppd/node.h"
 
-#define ADDRESSES_MAX 32
+#define ADDRESSES_MAX 64
 
 /* ---- listeners --------------------------------------------------------- */
 
@@ -33,35 +33,68 @@ set_port(struct sockaddr_storage *sa, uint16_t port)
 	((struct sockaddr_in *)(void *)sa)->sin_port = htons(port);
 }
 
-/* The client and component addresses of all `xmpp listen` says. */
-static int
-addresses(const struct node *n, struct listen_address *out, size_t max,
-    size_t *count, struct error *e)
+struct addresses {
+	struct listen_address at[ADDRESSES_MAX];
+	size_t count;
+};
+
+static void
+address_add(struct addresses *list, const struct sockaddr_storage *sa,
+    enum edge_port port, uint16_t number)
 {
-	struct interfaces *ifs = interfaces_load(n->daemon->root, e);
+	struct listen_address *a = &list->at[list->count];
+
+	if (list->count == ADDRESSES_MAX)
+		return;
+	list->count++;
+	a->sa = *sa;
+	a->port = port;
+	set_port(&a->sa, number);
+}
+
+/* Those that one word of a setting says. */
+static int
+word_addresses(const struct interfaces *ifs, enum setting setting,
+    const char *word, struct addresses *list, struct error *e)
+{
 	struct sockaddr_storage *sa = NULL;
 	struct listen_spec spec;
-	size_t found;
+	size_t count = 0;
+	int rc = setting == SET_WEBSOCKET ? websocket_spec_parse(word, &spec, e)
+					  : listen_spec_parse(word, &spec, e);
+
+	if (rc == RES_OK)
+		rc = interfaces_addresses(ifs, spec.name, &sa, &count, e);
+	if (rc != RES_OK)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		if (setting == SET_WEBSOCKET) {
+			address_add(
+			    list, &sa[i], PORT_WEBSOCKET, spec.client_port);
+			continue;
+		}
+		address_add(list, &sa[i], PORT_CLIENT, spec.client_port);
+		address_add(list, &sa[i], PORT_COMPONENT, spec.component_port);
+	}
+	free(sa);
+	return RES_OK;
+}
+
+/* All that `xmpp listen` and `xmpp websocket listen` say; clients come first.
+ */
+static int
+addresses(const struct node *n, struct addresses *list, struct error *e)
+{
+	static const enum setting from[] = { SET_LISTEN, SET_WEBSOCKET };
+	struct interfaces *ifs = interfaces_load(n->daemon->root, e);
 	int rc = ifs == NULL ? RES_INVALID : RES_OK;
 
-	*count = 0;
-	for (size_t i = 0; rc == RES_OK && i < conf_count(n->conf, SET_LISTEN);
-	     i++) {
-		rc = listen_spec_parse(
-		    conf_entry(n->conf, SET_LISTEN, i), &spec, e);
-		if (rc == RES_OK)
-			rc = interfaces_addresses(
-			    ifs, spec.name, &sa, &found, e);
-		for (size_t k = 0;
-		     rc == RES_OK && k < found && *count + 2 <= max; k++) {
-			out[*count] = (struct listen_address){ sa[k], false };
-			set_port(&out[(*count)++].sa, spec.client_port);
-			out[*count] = (struct listen_address){ sa[k], true };
-			set_port(&out[(*count)++].sa, spec.component_port);
-		}
-		free(sa);
-		sa = NULL;
-	}
+	list->count = 0;
+	for (size_t k = 0; k < sizeof(from) / sizeof(from[0]); k++)
+		for (size_t i = 0;
+		     rc == RES_OK && i < conf_count(n->conf, from[k]); i++)
+			rc = word_addresses(ifs, from[k],
+			    conf_entry(n->conf, from[k], i), list, e);
 	interfaces_free(ifs);
 	return rc;
 }
@@ -69,19 +102,18 @@ addresses(const struct node *n, struct listen_address *out, size_t max,
 char *
 node_address(const struct node *n, struct error *e)
 {
-	struct listen_address list[ADDRESSES_MAX];
+	struct addresses list;
 	char text[64];
-	size_t count;
 
-	if (addresses(n, list, ADDRESSES_MAX, &count, e) != RES_OK)
+	if (addresses(n, &list, e) != RES_OK)
 		return NULL;
-	if (count == 0) {
+	if (conf_count(n->conf, SET_LISTEN) == 0) {
 		error_set(e, RES_STATE,
 		    "no listen interface configured: run "
 		    "'xmpp listen <interface>' first");
 		return NULL;
 	}
-	listen_text(&list[0].sa, text);
+	listen_text(&list.at[0].sa, text);
 	return xstrdup(text);
 }
 
@@ -99,24 +131,26 @@ node_is_serving(void *arg)
 int
 service_listeners(struct node *n, struct error *e)
 {
-	struct listen_address list[ADDRESSES_MAX], want[ADDRESSES_MAX];
-	size_t count = 0, wanted = 0;
+	struct addresses list, want = { .count = 0 };
 	bool clustered = conf_bool(n->conf, SET_CLUSTERED) &&
 	    conf_text(n->conf, SET_TRUST) != NULL && n->tls != NULL;
-	int rc = addresses(n, list, ADDRESSES_MAX, &count, e);
+	int rc = addresses(n, &list, e);
 
 	n->components_open = node_is_serving(n);
-	for (size_t i = 0; rc == RES_OK && i < count; i++)
-		if (list[i].component ? n->components_open
-				      : node_wants_service(n) || clustered)
-			want[wanted++] = list[i];
-	return rc == RES_OK ? listener_set(n->listener, want, wanted, e) : rc;
+	if (rc != RES_OK)
+		return rc;
+	for (size_t i = 0; i < list.count; i++)
+		if (list.at[i].port == PORT_CLIENT
+			? node_wants_service(n) || clustered
+			: n->components_open)
+			want.at[want.count++] = list.at[i];
+	return listener_set(n->listener, want.at, want.count, e);
 }
 
 static void
-listen_accepted(void *arg, int fd, bool component, const char *from)
+listen_accepted(void *arg, int fd, enum edge_port port, const char *from)
 {
-	local_edges_accept(((struct node *)arg)->edges, fd, component, from);
+	local_edges_accept(((struct node *)arg)->edges, fd, port, from);
 }
 
 static void

@@ -15,6 +15,14 @@ check_listen(const char *value, struct error *e)
 	return listen_spec_parse(value, &spec, e);
 }
 
+static int
+check_websocket(const char *value, struct error *e)
+{
+	struct listen_spec spec;
+
+	return websocket_spec_parse(value, &spec, e);
+}
+
 const struct conf_setting settings[SETTINGS] = {
 	[SET_ENABLED] = { .name = "enabled", .type = CONF_BOOL },
 	[SET_CLUSTERED] = { .name = "clustered", .type = CONF_BOOL },
@@ -22,6 +30,10 @@ const struct conf_setting settings[SETTINGS] = {
 	    .type = CONF_LIST,
 	    .max = 16,
 	    .check = check_listen },
+	[SET_WEBSOCKET] = { .name = "websocket",
+	    .type = CONF_LIST,
+	    .max = 16,
+	    .check = check_websocket },
 	[SET_PLAINTEXT] = { .name = "plaintext_components", .type = CONF_BOOL },
 	[SET_KEY_FILE] = { .name = "key_file", .type = CONF_TEXT },
 	[SET_CERT_FILE] = { .name = "certificate_file", .type = CONF_TEXT },

@@ -13,6 +13,7 @@ enum setting {
 	SET_ENABLED,   /* `xmpp enable` was the last word */
 	SET_CLUSTERED, /* cluster mode */
 	SET_LISTEN,    /* as typed: "a", "b:5222:5223" */
+	SET_WEBSOCKET, /* the same for WebSocket: "a", "b:5443" */
 	SET_PLAINTEXT, /* components without TLS, from loopback */
 	SET_KEY_FILE,  /* the names in the pki folder, to be shown */
 	SET_CERT_FILE,

@@ -27,9 +27,9 @@
 /* ---- xmppd's own listener ------------------------------------------------ */
 
 static void
-on_accepted(void *arg, int fd, bool component, const char *from)
+on_accepted(void *arg, int fd, enum edge_port port, const char *from)
 {
-	(void)arg, (void)component, (void)from;
+	(void)arg, (void)port, (void)from;
 	close(fd);
 }
 

@@ -134,7 +134,8 @@ def peer(address, leader=False, me=False, reachable=True):
 
 
 SHOW = {"enabled": True, "clustered": False, "domain": "tptac9.com",
-        "listen": ["a", "b:5222:5224"], "key_file": "abhiall.key",
+        "listen": ["a", "b:5222:5224"], "websocket": ["a:443"],
+        "key_file": "abhiall.key",
         "certificate_file": "abhiall.cer", "bundle_file": None,
         "trust_file": "gone.crt", "max_sessions": None,
         "plaintext_components": False, "status": "XMPP server running",
@@ -445,6 +446,7 @@ Enabled                 : true
 Clustered               : false
 Domain                  : tptac9.com
 Listening interfaces    : a b:5222:5224
+WebSocket interfaces    : a:443
 Key file                : abhiall.key
 Certificate file        : abhiall.cer
 CA Bundle file          : none

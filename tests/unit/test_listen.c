@@ -33,19 +33,22 @@ struct world {
 	struct listen_address address[2]; /* client and component port */
 	bool serving, full;
 	size_t entered; /* connections that have said nothing */
-	char what[16];  /* the last: "client", "peer", "plain", "component" */
+	char what[16];  /* the last: "client", "peer", "plain", "component",
+			   "websocket" */
 	char why[256];  /* how the test's own end was closed */
 	bool ready;
 };
 
 static void
-on_accepted(void *arg, int fd, bool component, const char *from)
+on_accepted(void *arg, int fd, enum edge_port port, const char *from)
 {
 	struct world *w = arg;
 
 	(void)from;
-	snprintf(
-	    w->what, sizeof(w->what), "%s", component ? "component" : "plain");
+	snprintf(w->what, sizeof(w->what), "%s",
+	    port == PORT_COMPONENT       ? "component"
+		: port == PORT_WEBSOCKET ? "websocket"
+					 : "plain");
 	close(fd);
 }
 
@@ -195,7 +198,7 @@ setup(void **state)
 	listener_set_tls(w->l, w->server, w->peer);
 	w->address[0].sa = free_address();
 	w->address[1].sa = free_address();
-	w->address[1].component = true;
+	w->address[1].port = PORT_COMPONENT;
 	*state = w;
 	return listener_set(w->l, w->address, 2, &e);
 }

@@ -200,7 +200,7 @@ edge_tick(struct edge *e)
 	read = throttle_tick(e, now);
 	end_overdue(e, now);
 	if (now >= e->next_sweep) {
-		session_rest_idle(e, now);
+		rest_idle(e, now);
 		egress_sweep(e, now);
 		managed_sweep(e, now);
 		give_memory_back(e);
@@ -302,6 +302,7 @@ edge_free(struct edge *e)
 	buf_clear(&e->out);
 	buf_clear(&e->payload);
 	buf_clear(&e->child);
+	buf_clear(&e->message);
 	crypto_wipe_free(e->secret);
 	domains_free(&e->domains);
 	free(e);
@@ -406,24 +407,25 @@ refuse(int fd)
 }
 
 void
-edge_accept(struct edge *e, int fd, bool component, const char *peer)
+edge_accept(struct edge *e, int fd, enum edge_port port, const char *peer)
 {
 	struct session *s =
-	    edge_is_serving(e) ? session_new(e, component, peer) : NULL;
+	    edge_is_serving(e) ? session_new(e, port, peer) : NULL;
 
 	if (s == NULL)
 		refuse(fd);
-	else if (component)
+	else if (port == PORT_COMPONENT)
 		session_wait_first(s, fd);
 	else
-		session_connect(s, fd, NULL);
+		session_connect(
+		    s, fd, port == PORT_WEBSOCKET ? ws_tls(e) : NULL);
 }
 
 void
 edge_adopt(struct edge *e, int fd, struct ssl_st *ssl, const char *peer)
 {
 	struct session *s =
-	    edge_is_serving(e) ? session_new(e, false, peer) : NULL;
+	    edge_is_serving(e) ? session_new(e, PORT_CLIENT, peer) : NULL;
 
 	if (s != NULL) {
 		session_connect(s, fd, ssl);

@@ -40,6 +40,13 @@ struct edge_config {
 	struct logins *logins; /* the node's, borrowed */
 };
 
+/* What a connection is for. */
+enum edge_port {
+	PORT_CLIENT,
+	PORT_COMPONENT,
+	PORT_WEBSOCKET, /* clients, by RFC 7395 */
+};
+
 struct edge_env {
 	void *arg;
 	/* Queues an encoded link message for the router of the present link. */
@@ -84,10 +91,10 @@ void edge_set_domains(struct edge *e, const char *const *names, size_t count);
 void edge_set_tls(
     struct edge *e, struct ssl_ctx_st *client, struct ssl_ctx_st *component);
 
-/* A new connection from the listener: a socket on which nothing has been read.
- * `component`: it came to the component port. `peer`: numeric address and port,
+/* A new connection from the listener: a socket on which nothing has been read,
+ * and the port that it came to. `peer`: numeric address and port,
  * "192.0.2.1:40000" or "[2001:db8::1]:40000". */
-void edge_accept(struct edge *e, int fd, bool component, const char *peer);
+void edge_accept(struct edge *e, int fd, enum edge_port port, const char *peer);
 
 /* A client's direct TLS, of which the listener has read the ClientHello, to
  * tell clients from cluster peers by ALPN. Takes both. */

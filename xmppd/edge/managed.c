@@ -171,8 +171,9 @@ managed_blame(struct session *s, uint32_t h, uint32_t sent)
 	    "<text xmlns='" NS_STREAM_ERRORS "' xml:lang='en'>"
 	    "%" PRIu32 " stanzas are acknowledged and %" PRIu32 " were sent"
 	    "</text><handled-count-too-high xmlns='" NS_SM "' h='%" PRIu32
-	    "' send-count='%" PRIu32 "'/></stream:error></stream:stream>",
+	    "' send-count='%" PRIu32 "'/></stream:error>",
 	    h, sent, h, sent);
+	stream_write_end(&s->stream, &s->edge->out);
 	session_close_with_out(s, "it acknowledges more than it was sent");
 }
 

@@ -21,7 +21,6 @@
 #include "common/xmalloc.h"
 
 #define ENDING_MS 2000
-#define REST_MS 1000
 
 /* Enough for any login. */
 #define LOGIN_DEPTH 8
@@ -65,6 +64,18 @@ connection_leave(struct session *s)
 	logins_leave(s->edge->cfg.logins, s->peer, s->counted);
 }
 
+/* What was between the connection and the session. */
+static void
+transport_free(struct session *s)
+{
+	rest_end(s);
+	xmlstream_free(s->xml);
+	ws_free(s->ws);
+	s->xml = NULL;
+	s->ws = NULL;
+	s->conn = NULL;
+}
+
 /* It is over: nothing of it is left but its memory. */
 static void
 session_drop(struct session *s, const char *why)
@@ -89,11 +100,7 @@ session_drop(struct session *s, const char *why)
 	resume_end(s);
 	csi_end(s);
 	s->ops->forget_login(s);
-	if (s->warm)
-		TAILQ_REMOVE(&e->warm, s, next_warm);
-	xmlstream_free(s->xml);
-	s->xml = NULL;
-	s->conn = NULL;
+	transport_free(s);
 	TAILQ_INSERT_TAIL(&e->gone, s, next);
 	event_active(e->reap, EV_TIMEOUT, 0);
 }
@@ -124,14 +131,31 @@ session_abort(struct session *s, const char *why)
 	session_drop(s, why);
 }
 
+/* What is written still goes, and then its end. */
+static void
+connection_close(struct session *s)
+{
+	ws_close(s);
+	s->unsent = conn_pending(s->conn);
+	conn_close(s->conn);
+}
+
 /* The connection takes what is in edge.out, and its end. */
 void
 session_close_with_out(struct session *s, const char *why)
 {
 	session_flush(s);
-	s->unsent = conn_pending(s->conn);
-	conn_close(s->conn);
+	connection_close(s);
 	session_drop(s, why);
+}
+
+void
+session_lose(struct session *s, const char *why)
+{
+	connection_close(s);
+	s->conn = NULL;
+	if (!resume_detach(s, why))
+		session_drop(s, why);
 }
 
 void
@@ -149,8 +173,10 @@ session_error(struct session *s, enum stream_error error, const char *text)
 	snprintf(why, sizeof(why), "%s%s%s", stream_error_name(error),
 	    text == NULL ? "" : ": ", text == NULL ? "" : text);
 	buf_reset(&s->edge->out);
-	managed_write_last(s, &s->edge->out);
-	stream_write_error(&s->stream, fault, &s->edge->out);
+	if (!ws_write_error(s, error, &s->edge->out)) {
+		managed_write_last(s, &s->edge->out);
+		stream_write_error(&s->stream, fault, &s->edge->out);
+	}
 	session_close_with_out(s, why);
 }
 
@@ -184,13 +210,9 @@ session_let_go(struct session *s)
 	list_remove(s);
 	connection_leave(s);
 	stream_set_state(&s->stream, STREAM_DETACHED, session_name(s));
-	if (s->warm)
-		TAILQ_REMOVE(&s->edge->warm, s, next_warm);
-	s->warm = s->paused = false;
+	s->paused = false;
 	throttle_end(s);
-	xmlstream_free(s->xml);
-	s->xml = NULL;
-	s->conn = NULL;
+	transport_free(s);
 }
 
 void
@@ -201,8 +223,7 @@ session_replace(struct session *s)
 	buf_reset(&s->edge->out);
 	stream_write_error(&s->stream, fault, &s->edge->out);
 	session_flush(s);
-	s->unsent = conn_pending(s->conn);
-	conn_close(s->conn);
+	connection_close(s);
 	s->conn = NULL;
 	if (!resume_detach(s, "another one takes its place"))
 		session_drop(s, "it can't be resumed");
@@ -212,6 +233,13 @@ session_replace(struct session *s)
 
 void
 session_write(struct session *s, const void *data, size_t len)
+{
+	if (s->ws == NULL || !ws_write(s, data, len))
+		session_send(s, data, len);
+}
+
+void
+session_send(struct session *s, const void *data, size_t len)
 {
 	if (s->conn == NULL)
 		return;
@@ -258,6 +286,8 @@ stanza_cb(void *arg, const struct xml_stanza *stanza)
 	enum stream_input input = stream_input(&s->stream, stanza);
 	struct stream_fault fault = stream_allows(&s->stream, input);
 
+	if (s->ws != NULL && ws_takes(s, stanza))
+		return;
 	if (fault.error != STREAM_ERROR_NONE)
 		session_error(s, fault.error, fault.text);
 	else if (input == INPUT_ERROR)
@@ -278,11 +308,9 @@ stanza_cb(void *arg, const struct xml_stanza *stanza)
  * RFC 6120, 4.4: the peer sends nothing more, and may wait for the answers to
  * what it has sent. They are there when all of that is acknowledged.
  */
-static void
-close_cb(void *arg)
+void
+session_peer_closed(struct session *s)
 {
-	struct session *s = arg;
-
 	if (s->stream.state != STREAM_BOUND || uplink_is_empty(&s->up)) {
 		session_finish(s, "by the peer");
 		return;
@@ -293,6 +321,12 @@ close_cb(void *arg)
 	stream_set_state(&s->stream, STREAM_ENDING, session_name(s));
 	TAILQ_INSERT_TAIL(&s->edge->ending, s, next);
 	s->until = edge_now(s->edge) + ENDING_MS;
+}
+
+static void
+close_cb(void *arg)
+{
+	session_peer_closed(arg);
 }
 
 static void
@@ -320,53 +354,19 @@ static const struct xmlstream_ops xml_ops = {
 
 /* ---- the connection's events ------------------------------------------- */
 
-/*
- * Between two elements a parser is let go: with the usual header by itself, to
- * whoever speaks next. With another, one that speaks all the time keeps its
- * own: 20 KiB, which are made anew in 1.4 us.
- */
-static void
-rest_or_warm(struct session *s)
-{
-	struct edge *e = s->edge;
-	uint64_t last = s->last_read;
-
-	s->last_read = edge_now(e);
-	if (s->warm || xmlstream_is_resting(s->xml))
-		return;
-	if (s->stream.state != STREAM_BOUND || s->last_read - last >= REST_MS) {
-		xmlstream_rest(s->xml);
-		return;
-	}
-	s->warm = true;
-	TAILQ_INSERT_TAIL(&e->warm, s, next_warm);
-}
-
-void
-session_rest_idle(struct edge *e, uint64_t now)
-{
-	struct session *s, *next;
-
-	for (s = TAILQ_FIRST(&e->warm); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, next_warm);
-		if (now - s->last_read < REST_MS)
-			continue;
-		xmlstream_rest(s->xml);
-		s->warm = false;
-		TAILQ_REMOVE(&e->warm, s, next_warm);
-	}
-}
-
 static void
 read_cb(void *arg, const uint8_t *data, size_t len)
 {
 	struct session *s = arg;
 
 	s->edge->counters.bytes_in += len;
-	xmlstream_feed(s->xml, data, len);
+	if (s->ws != NULL)
+		ws_read(s, data, len);
+	else
+		xmlstream_feed(s->xml, data, len);
 	if (s->stream.state == STREAM_CLOSED || s->conn == NULL)
 		return;
-	rest_or_warm(s);
+	rest_after_read(s);
 	throttle_read(s, len);
 	/* Rule 6 of delivery(7): the window is full; its socket waits (G5). */
 	if (uplink_is_full(&s->up) && !s->paused) {
@@ -435,9 +435,10 @@ session_limit(struct session *s)
 }
 
 struct session *
-session_new(struct edge *e, bool component, const char *peer)
+session_new(struct edge *e, enum edge_port port, const char *peer)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
+	bool component = port == PORT_COMPONENT;
 	struct xml_limits limits;
 
 	s->edge = e;
@@ -452,7 +453,10 @@ session_new(struct edge *e, bool component, const char *peer)
 	}
 	limits = limits_of(s);
 	s->xml = xmlstream_new(&limits, &xml_ops, s);
-	xmlstream_share(s->xml, e->parsers);
+	if (port == PORT_WEBSOCKET)
+		s->ws = ws_new(s);
+	else
+		xmlstream_share(s->xml, e->parsers);
 	s->until = edge_now(e) + edge_limit(e, LIMIT_LOGIN_TIME) * 1000;
 	TAILQ_INSERT_TAIL(&e->logins, s, next);
 	e->connection_count++;

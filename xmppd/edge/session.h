@@ -93,6 +93,7 @@ struct resumption {
 };
 
 struct csi;
+struct ws;
 
 struct c2s_login;
 struct component_login;
@@ -103,7 +104,8 @@ struct session {
 	struct conn *conn;   /* NULL: not yet, or gone */
 	struct event *first; /* waits for the first byte; owns `fd` */
 	int fd;
-	char *peer; /* address and port */
+	char *peer;    /* address and port */
+	struct ws *ws; /* NULL: its stream is on TCP */
 	struct xmlstream *xml;
 	struct stream stream;
 	struct uplink_session up;
@@ -160,7 +162,7 @@ struct edge {
 	struct edge_counters counters;
 	uint64_t next_sweep, next_tick;
 	struct event *tick, *reap;
-	struct buf out, payload, child; /* scratch */
+	struct buf out, payload, child, message; /* scratch */
 };
 
 uint64_t edge_now(const struct edge *e);
@@ -171,7 +173,8 @@ void edge_tick_at(struct edge *e, uint64_t at); /* not later than then */
 /* ---- session.c --------------------------------------------------------- */
 
 /* NULL if the address has too many logins under way. Takes the peer's text. */
-struct session *session_new(struct edge *e, bool component, const char *peer);
+struct session *session_new(
+    struct edge *e, enum edge_port port, const char *peer);
 /* `ssl`: TLS begins at once, or goes on; NULL: it doesn't. Takes both. */
 void session_connect(struct session *s, int fd, struct ssl_st *ssl);
 void session_free(struct session *s);
@@ -179,7 +182,10 @@ void session_free(struct session *s);
 /* For the log: the full JID once bound, else the peer. */
 const char *session_name(const struct session *s);
 
+/* Whole elements. */
 void session_write(struct session *s, const void *data, size_t len);
+/* The connection's own bytes. */
+void session_send(struct session *s, const void *data, size_t len);
 /* Sends what is in edge.out and empties it. */
 void session_flush(struct session *s);
 /* The same, of one stanza that the edge itself says. */
@@ -188,6 +194,10 @@ void session_flush_stanza(struct session *s);
 void session_close_with_out(struct session *s, const char *why);
 /* The session goes on without its connection, which is gone. */
 void session_let_go(struct session *s);
+/* The connection is lost, or as good as that: what was written still goes. */
+void session_lose(struct session *s, const char *why);
+/* The peer has closed its stream. */
+void session_peer_closed(struct session *s);
 /* Another connection takes this one's place: it ends, and the session goes on
  * without one. */
 void session_replace(struct session *s);
@@ -216,10 +226,16 @@ void session_read_on(struct session *s);
 
 /* From the uplink: something that it sent was acknowledged. */
 void session_moved(struct session *s, uint64_t seq);
-void session_rest_idle(struct edge *e, uint64_t now);
 
 /* The component port: what the first byte is decides. */
 void session_wait_first(struct session *s, int fd);
+
+/* ---- rest.c ------------------------------------------------------------ */
+
+/* All that has come is read. */
+void rest_after_read(struct session *s);
+void rest_idle(struct edge *e, uint64_t now);
+void rest_end(struct session *s);
 
 /* ---- throttle.c -------------------------------------------------------- */
 
@@ -342,6 +358,22 @@ bool csi_holds(struct session *s, const struct down_deliver *d);
 /* Sends what is kept. */
 void csi_flush(struct session *s);
 void csi_end(struct session *s);
+
+/* ---- ws.c: RFC 7395 ----------------------------------------------------- */
+
+struct ws *ws_new(struct session *s);
+void ws_free(struct ws *ws); /* also while it reads */
+struct ssl_st *ws_tls(const struct edge *e);
+void ws_read(struct session *s, const uint8_t *data, size_t len);
+/* Elements, each as a message. False: there is only HTTP as yet. */
+bool ws_write(struct session *s, const void *data, size_t len);
+/* Writes WebSocket's own end. */
+void ws_close(struct session *s);
+/* An element that is of the framing, or that comes before it begins. */
+bool ws_takes(struct session *s, const struct xml_stanza *stanza);
+/* Writes the end, where there is only HTTP as yet; else false. */
+bool ws_write_error(
+    const struct session *s, enum stream_error error, struct buf *out);
 
 extern const struct session_kind_ops c2s_ops, component_ops;
 

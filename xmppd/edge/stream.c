@@ -125,9 +125,14 @@ header_write(struct stream *s, const char *from, struct buf *out)
 
 	crypto_random(random, sizeof(random));
 	crypto_hex(random, sizeof(random), s->id);
-	buf_add_str(out, "<?xml version='1.0'?><stream:stream");
-	xml_add_attr(out, "xmlns", s->component ? NS_COMPONENT : NS_CLIENT);
-	xml_add_attr(out, "xmlns:stream", NS_STREAM);
+	if (s->framed) {
+		buf_add_str(out, "<open xmlns='" NS_FRAMING "'");
+	} else {
+		buf_add_str(out, "<?xml version='1.0'?><stream:stream");
+		xml_add_attr(
+		    out, "xmlns", s->component ? NS_COMPONENT : NS_CLIENT);
+		xml_add_attr(out, "xmlns:stream", NS_STREAM);
+	}
 	xml_add_attr(out, "id", s->id);
 	xml_add_attr(out, "from", from);
 	xml_add_attr(out, "to", s->peer);
@@ -135,7 +140,7 @@ header_write(struct stream *s, const char *from, struct buf *out)
 		xml_add_attr(out, "version", s->version);
 	if (!s->component)
 		xml_add_attr(out, "xml:lang", "en");
-	buf_add_str(out, ">");
+	buf_add_str(out, s->framed ? "/>" : ">");
 	s->header_sent = true;
 }
 
@@ -400,7 +405,8 @@ stream_write_end(struct stream *s, struct buf *out)
 {
 	if (!s->header_sent)
 		header_write(s, s->domain, out);
-	buf_add_str(out, "</stream:stream>");
+	buf_add_str(out,
+	    s->framed ? "<close xmlns='" NS_FRAMING "'/>" : "</stream:stream>");
 }
 
 void

@@ -36,6 +36,7 @@ struct stream_domain {
 struct stream {
 	enum stream_state state;
 	bool component;
+	bool framed; /* over WebSocket: RFC 7395, 3.3 */
 	bool secure; /* under TLS, or where it needn't be */
 	bool authenticated;
 	bool header_sent;                    /* on the present stream */
