@@ -42,8 +42,7 @@ export_part(struct mmp *mmp, FILE *out, json_t **place, json_int_t *users,
 		.method = "Transfer.Export",
 		.params = json_pack("{s:O?}", "place", *place) };
 	json_t *result = NULL, *xml;
-	bool absent;
-	int rc = call_daemon(mmp, &call, &result, &absent, e);
+	int rc = call_daemon(mmp, &call, &result, &mmp->absent, e);
 
 	json_decref(*place);
 	*place = NULL;
@@ -191,7 +190,6 @@ batch_send(struct import *im)
 {
 	struct call call = { .at = AT_XMPPD, .method = "Transfer.Data" };
 	json_t *answer = NULL;
-	bool absent;
 
 	if (json_array_size(im->batch) == 0)
 		return;
@@ -203,7 +201,7 @@ batch_send(struct import *im)
 		json_decref(call.params);
 		return;
 	}
-	im->rc = call_daemon(im->mmp, &call, &answer, &absent, im->e);
+	im->rc = call_daemon(im->mmp, &call, &answer, &im->mmp->absent, im->e);
 	if (im->rc == 0)
 		note_all(im, answer);
 	json_decref(answer);
@@ -253,15 +251,14 @@ user_make(struct import *im, const char *user, const char *key)
 	struct call call = { .at = AT_XMPPD, .method = "Transfer.User" };
 	struct error why = { 0 };
 	json_t *answer = NULL;
-	bool absent = false;
 
 	call.params = json_pack("{s:s, s:s, s:s*}", "domain", im->host, "user",
 	    user, "password", password);
-	if (call_daemon(im->mmp, &call, &answer, &absent, &why) == 0) {
+	if (call_daemon(im->mmp, &call, &answer, &im->mmp->absent, &why) == 0) {
 		json_object_set(
 		    im->accounts, key, json_object_get(answer, "account"));
 		im->users++;
-	} else if (absent || why.code == RES_NO_LEADER) {
+	} else if (im->mmp->absent || why.code == RES_NO_LEADER) {
 		*im->e = why;
 		im->rc = why.code;
 	} else {
@@ -428,6 +425,21 @@ say_ignored(struct import *im)
 	buf_clear(&b);
 }
 
+/* What came of it. */
+static void
+say_end(struct import *im)
+{
+	say_ignored(im);
+	if (im->faults > FAULTS_SHOWN)
+		pki_add_check(im->result, false, "and %zu more",
+		    im->faults - FAULTS_SHOWN);
+	pki_add_check(im->result, im->refused == 0 && im->rc == 0,
+	    "%lld user%s imported, %lld not", im->users,
+	    im->users == 1 ? "" : "s", im->refused);
+	if (im->rc != 0)
+		pki_add_check(im->result, false, "%s", im->e->text);
+}
+
 /* Reads the document once. */
 static void
 import_read(struct import *im, const char *path)
@@ -462,29 +474,28 @@ import_file(struct mmp *mmp, const char *path, json_t **result, struct error *e)
 	im.again = true;
 	if (im.rc == 0)
 		import_read(&im, path);
-	say_ignored(&im);
-	if (im.faults > FAULTS_SHOWN)
-		pki_add_check(
-		    im.result, false, "and %zu more", im.faults - FAULTS_SHOWN);
-	pki_add_check(im.result, im.refused == 0 && im.rc == 0,
-	    "%lld user%s imported, %lld not", im.users,
-	    im.users == 1 ? "" : "s", im.refused);
-	if (im.rc != 0)
-		pki_add_check(im.result, false, "%s", e->text);
+	if (mmp->absent && im.users == 0) {
+		json_decref(im.result);
+		im.result = NULL;
+	} else {
+		say_end(&im);
+	}
 	json_decref(im.batch);
 	json_decref(im.accounts);
 	json_decref(im.ignored_names);
 	free(im.host);
 	free(im.account);
 	*result = im.result;
-	return 0;
+	return im.result == NULL ? im.rc : 0;
 }
 
 static int
 cmd_import(
     struct mmp *mmp, const json_t *params, json_t **result, struct error *e)
 {
+	const struct call there = { .at = AT_XMPPD, .method = "Xmpp.Show" };
 	const char *name = json_string_value(json_object_get(params, "file"));
+	json_t *shown = NULL;
 	char *path = mmp_pki_path(mmp, name, e), *slash, *real;
 	int rc;
 
@@ -497,7 +508,11 @@ cmd_import(
 		    e, RES_NOT_FOUND, "%s not found in the pki folder", name);
 	slash = strrchr(real, '/');
 	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - real + 1), real);
-	rc = import_file(mmp, real, result, e);
+	/* Not only after a long document. */
+	rc = call_daemon(mmp, &there, &shown, &mmp->absent, e);
+	json_decref(shown);
+	if (rc == 0)
+		rc = import_file(mmp, real, result, e);
 	free(real);
 	return rc;
 }

@@ -23,6 +23,7 @@ struct mmp {
 	bool tty;         /* somebody types: standard input is a terminal */
 	int interrupt_fd; /* readable when Ctrl-C was typed; -1: it ends mmp */
 	bool leave;       /* set by 'exit' */
+	bool absent;      /* set by a local handler whose daemon isn't there */
 	const struct grammar *grammar; /* of all commands */
 	struct input *input;           /* lines of standard input */
 };

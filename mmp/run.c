@@ -165,6 +165,7 @@ run_match(struct mmp *mmp, const struct match *match)
 	json_t *result = NULL;
 	int rc;
 
+	mmp->absent = false;
 	rc = prepare(&job, match, &error);
 	if (rc == 0)
 		rc = execute(&job, &result, &error);
@@ -176,7 +177,7 @@ run_match(struct mmp *mmp, const struct match *match)
 	varlink_wipe(job.params);
 	json_decref(job.params);
 	json_decref(job.layout);
-	if (job.absent)
+	if (job.absent || mmp->absent)
 		return MMP_NO_DAEMON;
 	return rc == 0 && !job.failed ? MMP_DONE : MMP_REFUSED;
 }

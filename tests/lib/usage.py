@@ -13,6 +13,7 @@ SAMPLES = {
     "root": "certall.cer", "server": "10.0.0.53", "zone": "tptac9.com",
     "record": "x.tptac9.com. IN A 10.0.0.1", "type": "srv", "topic": "xmpp",
     "address": "ann", "limit": "rate", "value": "2k", "text": "hello",
+    "role": "abuse", "uri": "mailto:help@tptac9.com", "days": "30",
 }
 
 # What has not the form of one. Others are wrong for all of them.
@@ -28,6 +29,7 @@ WRONG = {
     "server": ("10.0.0.53:0", "[10.0.0.53]"), "zone": ("a..b",),
     "record": (), "type": ("mx", "any"), "topic": (),
     "address": (), "limit": ("rates",), "value": ("x", "1x", "-1"), "text": (),
+    "role": ("boss",), "uri": (), "days": ("x",),
 }
 ALWAYS_WRONG = ("", "a\x01b")
 
