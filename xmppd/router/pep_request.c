@@ -32,11 +32,15 @@ bounce_condition(struct pep_request *q, enum stanza_error e)
 	buf_clear(&error);
 }
 
+/* Whether it is there, and lets the sender see that. */
 static bool
 knows_account(struct pep_request *q)
 {
-	struct user *u = user_get(q->r, &q->job->to);
+	struct user *u;
 
+	if (!address_exists(q->r, &q->job->to))
+		return false;
+	u = user_get(q->r, &q->job->to);
 	user_touch(q->r, u);
 	return roster_allows(q->r, u, q->from.bare);
 }
@@ -60,9 +64,7 @@ check(struct pep_request *q, unsigned flags)
 		return 0;
 	if (q->node.exists || (flags & PEP_ABSENT))
 		return 0;
-	/* A stranger is not told that there is such an account. */
-	return knows_account(q) ? STANZA_ITEM_NOT_FOUND
-				: STANZA_SERVICE_UNAVAILABLE;
+	return STANZA_ITEM_NOT_FOUND;
 }
 
 static const struct pep_verb *
@@ -78,6 +80,18 @@ verb_find(struct pep_request *q, const struct pep_verb *verbs)
 	return NULL;
 }
 
+/* A stranger is not told whether there is such an account (RFC 6121, 11),
+ * unless it names what is there. */
+static enum stanza_error
+hide(struct pep_request *q, enum stanza_error e)
+{
+	if (q->own || q->node.exists || e == STANZA_FORBIDDEN ||
+	    knows_account(q))
+		return e;
+	q->condition = NULL;
+	return STANZA_SERVICE_UNAVAILABLE;
+}
+
 enum stanza_error
 pep_handle(struct router *r, struct job *job, const struct xml *top,
     const struct pep_verb *verbs)
@@ -86,15 +100,18 @@ pep_handle(struct router *r, struct job *job, const struct xml *top,
 	const struct pep_verb *verb = verb_find(&q, verbs);
 	enum stanza_error e;
 
-	if (verb == NULL)
-		return STANZA_FEATURE_NOT_IMPLEMENTED;
 	address_read(r, job->f.from, &q.from);
 	q.own = job->f.session_kind == SESSION_CLIENT &&
 	    text_equal(q.from.bare, job->to.bare);
-	pep_node_open(&q.node, r, &job->to, xml_attr(q.verb, "node"));
-	e = check(&q, verb->flags);
+	pep_node_open(&q.node, r, &job->to,
+	    verb == NULL ? NULL : xml_attr(q.verb, "node"));
+	e = verb == NULL ? STANZA_FEATURE_NOT_IMPLEMENTED
+			 : check(&q, verb->flags);
 	if (e == 0)
-		e = verb->handle(&q);
+		e = address_exists(r, &job->to) ? verb->handle(&q)
+						: STANZA_SERVICE_UNAVAILABLE;
+	if (e != 0 && e != IQ_WAITS)
+		e = hide(&q, e);
 	if (e != 0 && e != IQ_WAITS && q.condition != NULL) {
 		bounce_condition(&q, e);
 		e = 0;

@@ -656,8 +656,10 @@ pubsub(struct router *r, struct job *job, const struct xml *top)
 }
 
 static const struct iq_handler iqs[] = {
-	{ TYPE_GET, AT_ACCOUNT | AT_OTHER, "{" NS_PUBSUB "}pubsub", pubsub },
-	{ TYPE_SET, AT_ACCOUNT | AT_OTHER, "{" NS_PUBSUB "}pubsub", pubsub },
+	{ TYPE_GET, AT_ACCOUNT | AT_OTHER | AT_NOBODY, "{" NS_PUBSUB "}pubsub",
+	    pubsub },
+	{ TYPE_SET, AT_ACCOUNT | AT_OTHER | AT_NOBODY, "{" NS_PUBSUB "}pubsub",
+	    pubsub },
 	{ 0 },
 };
 

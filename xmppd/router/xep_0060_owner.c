@@ -293,8 +293,8 @@ pubsub(struct router *r, struct job *job, const struct xml *top)
 #define CHILD "{" NS_PUBSUB_OWNER "}pubsub"
 
 static const struct iq_handler iqs[] = {
-	{ TYPE_GET, AT_ACCOUNT | AT_OTHER, CHILD, pubsub },
-	{ TYPE_SET, AT_ACCOUNT | AT_OTHER, CHILD, pubsub },
+	{ TYPE_GET, AT_ACCOUNT | AT_OTHER | AT_NOBODY, CHILD, pubsub },
+	{ TYPE_SET, AT_ACCOUNT | AT_OTHER | AT_NOBODY, CHILD, pubsub },
 	{ 0 },
 };
 

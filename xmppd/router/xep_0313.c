@@ -545,10 +545,10 @@ refuse(struct router *r, struct job *job, const struct xml *request)
 static const struct iq_handler iqs[] = {
 	{ TYPE_SET, AT_ACCOUNT, QUERY, query_set },
 	{ TYPE_GET, AT_ACCOUNT, QUERY, query_get },
-	{ TYPE_SET, AT_OTHER, QUERY, refuse },
-	{ TYPE_GET, AT_OTHER, QUERY, refuse },
+	{ TYPE_SET, AT_OTHER | AT_NOBODY, QUERY, refuse },
+	{ TYPE_GET, AT_OTHER | AT_NOBODY, QUERY, refuse },
 	{ TYPE_GET, AT_ACCOUNT, METADATA, metadata_get },
-	{ TYPE_GET, AT_OTHER, METADATA, refuse },
+	{ TYPE_GET, AT_OTHER | AT_NOBODY, METADATA, refuse },
 	{ 0 },
 };
 static const char *const features[] = { NS_MAM, NS_MAM "#extended",
