@@ -114,7 +114,8 @@ name_of_address(const struct node *n, const struct jid *jid)
 /* The name of an account in the store, for what was typed: a local part, or an
  * address. NULL with the call answered. */
 char *
-ctl_account_name(const struct node *n, struct varlink_call *call, const char *typed)
+ctl_account_name(
+    const struct node *n, struct varlink_call *call, const char *typed)
 {
 	struct jid jid = { 0 };
 	char *name = NULL;
