@@ -37,6 +37,8 @@
 #define NS_BLOCKING "urn:xmpp:blocking"
 #define NS_TIME "urn:xmpp:time"
 #define NS_DATA "jabber:x:data"
+/* What this server is known by where its capabilities are (XEP-0115). */
+#define SERVER_CAPS_NODE "urn:uuid:5f0c1f4e-7a0b-4c52-9d6a-1f6f2d1c7b55"
 #define NS_SID "urn:xmpp:sid:0"
 #define NS_HINTS "urn:xmpp:hints"
 #define NS_CARBONS "urn:xmpp:carbons:2"

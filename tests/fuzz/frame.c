@@ -135,6 +135,9 @@ seed_down(size_t what, struct buf *b)
 	case DOWN_ANSWER:
 		down_answer_encode(b, 4, &answer);
 		break;
+	case DOWN_CAPS:
+		down_caps_encode(b, 4, text_of("hash"));
+		break;
 	default:
 		return false;
 	}
@@ -222,6 +225,17 @@ again_taken(struct cursor *c, struct buf *b, uint64_t term)
 	return true;
 }
 
+static bool
+again_caps(struct cursor *c, struct buf *b, uint64_t term)
+{
+	struct text ver;
+
+	if (down_caps_decode(c, &ver) != RES_OK)
+		return false;
+	down_caps_encode(b, term, ver);
+	return true;
+}
+
 static bool (*const again[])(struct cursor *, struct buf *, uint64_t) = {
 	[UP_ANNOUNCE] = again_up_announce,
 	[UP_SESSION] = again_up_session,
@@ -240,6 +254,7 @@ static bool (*const again[])(struct cursor *, struct buf *, uint64_t) = {
 	[DOWN_FORGET] = again_dkey,
 	[DOWN_PONG] = again_pong,
 	[DOWN_ANSWER] = again_down_answer,
+	[DOWN_CAPS] = again_caps,
 };
 
 int

@@ -191,6 +191,17 @@ def sends_the_last_item_to_the_owner(s):
     desk.find(event("one", ann.bare))
 
 
+@case("4.3.4", "it MUST send the last published item to all new subscribers",
+      ours=True)
+def sends_the_last_item_to_a_new_contact(s):
+    ann, bob = s.online(s.user(), "phone"), come(s, s.user(), "x", TUNE)
+    ok(publish(ann, tune("one")))
+    bob.send("<presence type='subscribe' to='%s'/>" % ann.bare)
+    ann.find("<presence type='subscribe'/>")
+    ann.send("<presence type='subscribed' to='%s'/>" % bob.bare)
+    bob.find(event("one", ann.bare))
+
+
 @case("4.3.3", "no notification to whom the user has blocked")
 def tells_nobody_who_is_blocked(s):
     ann, bob = two(s, TUNE)
@@ -519,3 +530,21 @@ def hides_from_strangers(s):
                 "service-unavailable")
         refused(pubsub(eve, "get", "<items node='x'/>", jid),
                 "service-unavailable")
+
+
+@case("XEP-0115, 6.3", "a server may show its own hash in stream features; it is "
+      "the hash of what it says, also when it is asked by the node")
+def server_has_a_hash(s):
+    peer = s.client(s.user(), "phone")
+    c = peer.features.find("{%s}c" % CAPS)
+    check(c is not None and c.get("hash") == "sha-1", "no hash")
+    for node in ("", " node='%s#%s'" % (c.get("node"), c.get("ver"))):
+        answer = ok(peer.iq("get", "<query xmlns='%s'%s/>" % (INFO, node),
+                            s.domain))
+        text = "".join(sorted("%s/%s//%s<" % (
+            i.get("category"), i.get("type"), i.get("name", ""))
+            for i in answer.iter("{%s}identity" % INFO)))
+        text += "".join(sorted(f.get("var") + "<" for f in answer.iter(
+            "{%s}feature" % INFO)))
+        digest = hashlib.sha1(text.encode()).digest()
+        check(base64.b64encode(digest).decode() == c.get("ver"), text)

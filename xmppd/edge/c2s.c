@@ -31,6 +31,21 @@ limits_write(struct session *s, struct buf *out)
 		s->stream.authenticated ? LIMIT_STANZA : LIMIT_LOGIN_STANZA));
 }
 
+/* XEP-0115, 6.3: what the server can do, so that nobody has to ask. */
+static void
+caps_write(struct session *s, struct buf *b)
+{
+	const char *ver = uplink_caps(s->edge->uplink);
+
+	if (ver == NULL)
+		return;
+	buf_add_str(b,
+	    "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' "
+	    "node='" SERVER_CAPS_NODE "'");
+	xml_add_attr(b, "ver", ver);
+	buf_add_str(b, "/>");
+}
+
 void
 c2s_features(struct session *s, struct buf *out)
 {
@@ -44,6 +59,8 @@ c2s_features(struct session *s, struct buf *out)
 	/* What is enabled already can't be negotiated. */
 	if (s->stream.authenticated && s->managed == NULL)
 		buf_add_str(&more, "<sm xmlns='" NS_SM "'/>");
+	if (s->stream.authenticated)
+		caps_write(s, &more);
 	limits_write(s, &more);
 	stream_features(&s->stream, buf_str(&more), out);
 	buf_clear(&more);

@@ -68,6 +68,7 @@ uplink_free(struct uplink *u)
 	accepted_free(u->accepted);
 	map_clear(&u->sessions);
 	buf_clear(&u->out);
+	free(u->caps);
 	free(u);
 }
 
@@ -82,6 +83,12 @@ bool
 uplink_has_leader(const struct uplink *u)
 {
 	return !u->expired;
+}
+
+const char *
+uplink_caps(const struct uplink *u)
+{
+	return u->caps;
 }
 
 size_t

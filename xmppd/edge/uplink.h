@@ -151,6 +151,9 @@ uint64_t uplink_tick(struct uplink *u, uint64_t now);
  * until one answers a ping. */
 bool uplink_has_leader(const struct uplink *u);
 
+/* The hash of what the server can do (XEP-0115); NULL: isn't known yet. */
+const char *uplink_caps(const struct uplink *u);
+
 size_t uplink_sessions(const struct uplink *u);
 size_t uplink_unacked(const struct uplink *u);
 size_t uplink_accepted(const struct uplink *u);

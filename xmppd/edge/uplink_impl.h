@@ -23,6 +23,7 @@ struct uplink {
 	bool expired;  /* and no answer since */
 	bool expiring; /* the sessions are ending for it */
 	struct queries queries;
+	char *caps; /* the newest DOWN_CAPS; NULL: none */
 	struct buf out;
 };
 

@@ -233,6 +233,18 @@ receive_answer(struct uplink *u, struct cursor *c)
 	return RES_OK;
 }
 
+static int
+receive_caps(struct uplink *u, struct cursor *c)
+{
+	struct text ver;
+
+	if (down_caps_decode(c, &ver) != RES_OK)
+		return RES_INVALID;
+	free(u->caps);
+	u->caps = text_dup(ver);
+	return RES_OK;
+}
+
 int
 uplink_receive(struct uplink *u, const void *msg, size_t len, uint64_t now)
 {
@@ -263,6 +275,8 @@ uplink_receive(struct uplink *u, const void *msg, size_t len, uint64_t now)
 		return receive_pong(u, &c, now);
 	case DOWN_ANSWER:
 		return receive_answer(u, &c);
+	case DOWN_CAPS:
+		return receive_caps(u, &c);
 	default:
 		return RES_INVALID;
 	}

@@ -516,6 +516,20 @@ pong_origin(const struct down_pong *m, uint32_t index)
 }
 
 void
+down_caps_encode(struct buf *b, uint64_t term, struct text ver)
+{
+	head_encode(b, DOWN_CAPS, term);
+	text_encode(b, ver);
+}
+
+int
+down_caps_decode(struct cursor *c, struct text *ver)
+{
+	*ver = text_decode(c);
+	return ver->data == NULL ? RES_INVALID : decoded(c);
+}
+
+void
 down_answer_encode(struct buf *b, uint64_t term, const struct down_answer *m)
 {
 	head_encode(b, DOWN_ANSWER, term);

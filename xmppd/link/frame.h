@@ -95,6 +95,8 @@ enum link_down {
 	DOWN_FORGET,       /* struct dkey */
 	DOWN_PONG,         /* struct down_pong */
 	DOWN_ANSWER,       /* struct down_answer */
+	DOWN_CAPS,         /* a text: the hash of what the server can do, for
+			      stream features (XEP-0115, 6.3) */
 };
 
 struct up_announce {
@@ -341,6 +343,7 @@ void down_kick_encode(struct buf *, uint64_t term, const struct down_kick *);
 void down_forget_encode(struct buf *, uint64_t term, const struct dkey *);
 void down_pong_encode(struct buf *, uint64_t term, uint64_t sent, bool settled,
     const struct live_origin *, uint32_t count);
+void down_caps_encode(struct buf *, uint64_t term, struct text ver);
 void down_answer_encode(
     struct buf *, uint64_t term, const struct down_answer *);
 
@@ -358,6 +361,7 @@ int down_ack_decode(struct cursor *, struct down_ack *);
 int down_kick_decode(struct cursor *, struct down_kick *);
 int dkey_decode(struct cursor *, struct dkey *);
 int down_pong_decode(struct cursor *, struct down_pong *);
+int down_caps_decode(struct cursor *, struct text *ver);
 int down_answer_decode(struct cursor *, struct down_answer *);
 struct live_origin pong_origin(const struct down_pong *, uint32_t index);
 

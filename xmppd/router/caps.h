@@ -17,10 +17,17 @@ bool caps_wants(struct router *r, struct login *s, const char *node);
 bool caps_next(
     struct router *r, struct login *s, const char **at, struct text *node);
 
+/* Tells an edge the hash of what the server can do. */
+void caps_announce(struct router *r, struct edge_state *e);
+
 /* It is unavailable, or gone. */
 void caps_forget(struct router *r, struct login *s);
 
 /* A session has come, or it has become known what it wants (pep.c). */
 void pep_greet(struct router *r, struct login *s);
+
+/* Somebody may see the presence of an account from now on. */
+void pep_shown(
+    struct router *r, const struct address *owner, const struct address *to);
 
 #endif

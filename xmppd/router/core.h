@@ -335,6 +335,7 @@ struct router {
 	struct map components;
 	struct map iqs;  /* what answers them: extension.c */
 	struct map caps; /* XEP-0115: by hash */
+	char *caps_ver;  /* the server's own; NULL: not known yet */
 	TAILQ_HEAD(component_list, component) component_order;
 	struct map lanes;
 	struct map deliveries;

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/result.h"
 #include "common/xmalloc.h"
+#include "xmppd/router/caps.h"
 #include "xmppd/router/core.h"
 
 #define EDGES_MAX 64
@@ -393,6 +394,7 @@ receive_announced(struct router *r, struct edge_state *e)
 	TAILQ_FOREACH(d, &e->outbox, in_outbox)
 		delivery_send(r, d);
 	announced_forget(r, e);
+	caps_announce(r, e);
 	TAILQ_FOREACH(s, &e->sessions, of_edge)
 		login_relinked(r, s);
 	announcement_free(e->announcing);

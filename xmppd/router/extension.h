@@ -40,8 +40,8 @@ struct extension {
 	const struct iq_handler *iqs;
 	/* NULL: always. While it is off nothing is answered or advertised. */
 	bool (*is_on)(const struct router *r);
-	/* Adds identities and forms to a disco#info: at is AT_SERVER,
-	 * AT_ACCOUNT or AT_OTHER. */
+	/* Adds identities and forms to a disco#info: at is AT_SERVER (job may
+	 * be NULL), AT_ACCOUNT or AT_OTHER. */
 	void (*describe)(struct router *r, const struct job *job, enum iq_at at,
 	    struct buf *b);
 	/* Answers disco#info of a node, and disco#items of one, or of the
@@ -91,6 +91,9 @@ void extensions_missed(struct router *r, struct login *s);
 void extensions_answered(struct router *r, struct job *job);
 void extensions_begin(struct router *r);
 void extensions_end(struct router *r);
+
+/* What disco#info says of the server. */
+void disco_describe_server(struct router *r, struct buf *b);
 
 /* What answers this IQ; NULL: nothing does. */
 const struct iq_handler *extension_iq(

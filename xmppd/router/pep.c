@@ -449,3 +449,17 @@ pep_greet(struct router *r, struct login *s)
 			greet_from(r, s, &owner);
 	}
 }
+
+void
+pep_shown(
+    struct router *r, const struct address *owner, const struct address *to)
+{
+	const struct user *u = user_find(r, to->bare);
+	struct login *s;
+
+	if (u == NULL || u->local == NULL || owner->kind != ADDRESS_USER)
+		return;
+	TAILQ_FOREACH(s, &u->sessions, of_user)
+		if (login_is_available(s))
+			greet_from(r, s, owner);
+}

@@ -18,6 +18,7 @@
 
 #include "common/xmalloc.h"
 #include "xmppd/router/blocking.h"
+#include "xmppd/router/caps.h"
 
 #define ROSTER_MAX 5000
 
@@ -491,6 +492,10 @@ plan_tell(struct router *r, struct job *job)
 	plan_unlock(r, p);
 	if (p->note & DO_SHOW)
 		tell_all(r, job, &p->from, &contact, false);
+	if (p->note & DO_SHOW)
+		pep_shown(r, &p->from, &contact);
+	if (p->note & DO_SHOW_BACK)
+		pep_shown(r, &contact, &p->from);
 	if (p->note & (DO_SHOW_BACK | DO_HIDE_BACK))
 		tell_all(r, job, &contact, &p->from, p->note & DO_HIDE_BACK);
 	if (job->f.kind != FRAME_IQ)

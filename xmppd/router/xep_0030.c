@@ -40,6 +40,12 @@ describe(struct router *r, const struct job *job, enum iq_at at, struct buf *b)
 			x->describe(r, job, at, b);
 }
 
+void
+disco_describe_server(struct router *r, struct buf *b)
+{
+	describe(r, NULL, AT_SERVER, b);
+}
+
 /* XEP-0030, 8: an account is shown to its owner, and to whom its presence is;
  * to anybody else it may as well not exist. */
 static bool

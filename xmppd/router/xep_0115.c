@@ -489,6 +489,79 @@ take_answer(struct router *r, struct login *s, const struct xml *query)
 			pep_greet(r, s);
 }
 
+/* ---- the server itself ------------------------------------------------- */
+
+static void
+describe_server(struct router *r, struct buf *b)
+{
+	buf_add_str(b, "<query xmlns='" NS_DISCO_INFO "'>");
+	disco_describe_server(r, b);
+	buf_add_str(b, "</query>");
+}
+
+/* Its hash, of what it can do now. */
+static const char *
+server_ver(struct router *r)
+{
+	struct buf info = { 0 }, text = { 0 };
+	uint8_t digest[20];
+	struct xml *query;
+
+	if (r->caps_ver != NULL)
+		return r->caps_ver;
+	describe_server(r, &info);
+	query = xml_parse((const char *)info.data, info.len);
+	if (query != NULL)
+		write_parts(query, &text);
+	crypto_sha1(text.data, text.len, digest);
+	r->caps_ver = crypto_base64(digest, sizeof(digest));
+	xml_free(query);
+	buf_clear(&text);
+	buf_clear(&info);
+	return r->caps_ver;
+}
+
+void
+caps_announce(struct router *r, struct edge_state *e)
+{
+	down_caps_encode(&r->out, r->cfg.term, text_of(server_ver(r)));
+	edge_send(r, e);
+}
+
+/* Some settings are shown in it. */
+static void
+setting_changed(struct router *r, const char *name)
+{
+	char *was = r->caps_ver;
+	struct edge_state *e;
+
+	(void)name;
+	r->caps_ver = NULL;
+	if (was != NULL && strcmp(was, server_ver(r)) != 0)
+		TAILQ_FOREACH(e, &r->edge_order, next)
+			if (e->ready)
+				caps_announce(r, e);
+	free(was);
+}
+
+/* XEP-0115, 6.2: it is asked by the node and the hash. */
+static bool
+node_info(
+    struct router *r, const struct job *job, const char *node, struct buf *b)
+{
+	char *own;
+	bool is_own;
+
+	xasprintf(&own, SERVER_CAPS_NODE "#%s", server_ver(r));
+	is_own = job->to.kind == ADDRESS_SERVER && strcmp(own, node) == 0;
+	free(own);
+	if (is_own)
+		disco_describe_server(r, b);
+	return is_own;
+}
+
+/* ---- the table --------------------------------------------------------- */
+
 /* An IQ result or error that is for the server. */
 static void
 answered(struct router *r, struct job *job)
@@ -518,6 +591,8 @@ end(struct router *r)
 	while ((s = map_next(&r->sessions, &at)) != NULL)
 		caps_forget(r, s);
 	map_clear(&r->caps);
+	free(r->caps_ver);
+	r->caps_ver = NULL;
 }
 
 static const char *const features[] = { NS_CAPS, NULL };
@@ -526,6 +601,8 @@ const struct extension xep_0115 = {
 	.number = "XEP-0115",
 	.server_features = features,
 	.available = available,
+	.node_info = node_info,
+	.setting_changed = setting_changed,
 	.answered = answered,
 	.end = end,
 };
