@@ -151,6 +151,18 @@ local_edges_set_plaintext(struct local_edges *le, bool allowed)
 }
 
 static void
+call_sha1_only(struct host *h, const void *data)
+{
+	edge_set_sha1_only(h->edge, *(const bool *)data);
+}
+
+void
+local_edges_set_sha1_only(struct local_edges *le, bool sha1_only)
+{
+	call_all(le, call_sha1_only, &sha1_only, sizeof(sha1_only));
+}
+
+static void
 call_limits(struct host *h, const void *data)
 {
 	edge_set_limits(h->edge, data);

@@ -52,6 +52,7 @@ void local_edges_set_serving(
     struct local_edges *le, bool serving, const char *condition);
 void local_edges_set_tls(struct local_edges *le, struct ssl_ctx_st *tls);
 void local_edges_set_plaintext(struct local_edges *le, bool allowed);
+void local_edges_set_sha1_only(struct local_edges *le, bool sha1_only);
 void local_edges_set_limits(
     struct local_edges *le, const struct edge_limits *limits);
 void local_edges_set_domains(

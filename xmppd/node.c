@@ -205,6 +205,8 @@ edges_make(struct node *n)
 
 	crypto_hex(n->instance.cluster, sizeof(n->instance.cluster), secret);
 	n->edges = local_edges_new(&cfg);
+	n->sha1_only = store_any_sha1_only(n->store);
+	local_edges_set_sha1_only(n->edges, n->sha1_only);
 }
 
 /* ---- the store's news -------------------------------------------------- */
@@ -260,6 +262,17 @@ node_reload(struct node *n)
 	node_apply(n, NULL);
 }
 
+/* The edges are told where it is another than before. */
+static void
+sha1_only_load(struct node *n)
+{
+	bool any = store_any_sha1_only(n->store);
+
+	if (any != n->sha1_only)
+		local_edges_set_sha1_only(n->edges, any);
+	n->sha1_only = any;
+}
+
 static void
 store_applied_cb(void *arg, const struct store_event *ev)
 {
@@ -280,9 +293,11 @@ store_applied_cb(void *arg, const struct store_event *ev)
 		reconciler_wake(n->reconciler);
 		break;
 	case STORE_ACCOUNT_DEL:
-	case STORE_COMPONENT_DEL:
 	case STORE_ACCOUNT_ADD:
 	case STORE_ACCOUNT_PASSWD:
+		sha1_only_load(n);
+		break;
+	case STORE_COMPONENT_DEL:
 	case STORE_COMPONENT_ADD:
 	case STORE_EFFECT:
 	case STORE_ROWS_DEL:

@@ -73,6 +73,7 @@ struct node {
 	struct local_edges *edges;
 	char *domain; /* the store's; NULL: not set */
 	uint32_t hold_ms;
+	bool sha1_only; /* what the edges know of that */
 	struct edge_limits limits;
 
 	/* What Raft says. */

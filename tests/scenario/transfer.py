@@ -126,16 +126,20 @@ def test_keys_of_other_lengths(server):
     check(done.returncode == 0, done.stdout)
     check(scram(server, "old", "pencil", "sha1", "SCRAM-SHA-1"), "old, SHA-1")
     check(not scram(server, "old", "wrong", "sha1", "SCRAM-SHA-1"), "wrong")
-    check(not scram(server, "old", "pencil", "sha256", "SCRAM-SHA-256"),
-          "a key that isn't there")
-    for digest, name in (("sha1", "SCRAM-SHA-1"), ("sha256", "SCRAM-SHA-256")):
-        check(scram(server, "new", "pencil", digest, name), name)
+    check(scram(server, "new", "pencil", "sha1", "SCRAM-SHA-1"), "new")
+    said(Stream(server).secure(), "<mechanism>SCRAM-SHA-1</mechanism>")
+    offered = Stream(server).secure()
+    check("SHA-256" not in offered, offered)
     for password, word in (("pencil", "success"), ("wrong", "failure")):
         peer = Stream(server)
         peer.secure()
         peer.plain("old", password)
         peer.expect("<" + word)
         peer.close()
+    server.done("xmpp user passwd old", "pencil\n")
+    said(Stream(server).secure(), "SCRAM-SHA-256<")
+    for name in ("old", "new"):
+        check(scram(server, name, "pencil", "sha256", "SCRAM-SHA-256"), name)
 
 
 def test_messages_that_wait_and_archives(server):
@@ -275,7 +279,7 @@ def test_out_and_in_again(server):
         for one, two in zip(ids.sub("", first).splitlines(),
                             ids.sub("", second).splitlines()):
             check(one == two, "%s\nbecame\n%s" % (one, two))
-        check(scram(other, "old", "pencil", "sha1", "SCRAM-SHA-1"), "old")
+        check(scram(other, "new", "pencil", "sha256", "SCRAM-SHA-256"), "new")
         client(other, "ann", "a").close()
     finally:
         other.remove()

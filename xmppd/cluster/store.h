@@ -316,6 +316,9 @@ int store_account_keys(struct store *s, const char *local,
     struct scram_keys *keys); /* RES_NOT_FOUND */
 char *store_component_secret(struct store *s, const char *name);
 
+/* Whether some account has a key for SCRAM-SHA-1 and none for -256. */
+bool store_any_sha1_only(struct store *s);
+
 /* The first account after this one (NULL: of all) at a domain, in the order of
  * names; NULL: there is none. `domain` NULL: the first one. The caller frees. */
 char *store_account_after(

@@ -152,6 +152,20 @@ delete_of(struct db *db, const char *sql, const char *local)
 
 /* ---- added, changed ---------------------------------------------------- */
 
+/* Keeps count of those that came from elsewhere with one key only. */
+static void
+note_keys(struct db *db, const struct store_command_data *data)
+{
+	bool sha1_only =
+	    data->keys.sha1.iterations > 0 && data->keys.sha256.iterations == 0;
+	struct db_query *q = db_query(db,
+	    sha1_only ? "INSERT OR IGNORE INTO sha1_only VALUES (?)"
+		      : "DELETE FROM sha1_only WHERE local = ?");
+
+	db_bind_text(q, data->name);
+	db_run(q);
+}
+
 int
 store_apply_account_add(struct db *db, struct store_applied *a)
 {
@@ -172,6 +186,7 @@ store_apply_account_add(struct db *db, struct store_applied *a)
 	db_bind_uint(q, a->event.id);
 	db_run(q);
 	buf_wipe(&keys);
+	note_keys(db, &a->data);
 	return RES_OK;
 }
 
@@ -188,6 +203,8 @@ store_apply_account_passwd(struct db *db, struct store_applied *a)
 	db_bind_text(q, a->data.name);
 	changed = db_run(q);
 	buf_wipe(&keys);
+	if (changed > 0)
+		note_keys(db, &a->data);
 	return changed == 0 ? RES_NOT_FOUND : RES_OK;
 }
 
@@ -330,6 +347,7 @@ store_apply_account_del(struct db *db, struct store_applied *a)
 	db_bind_text(q, local);
 	db_run(q);
 	delete_of(db, "DELETE FROM account WHERE local = ?", local);
+	delete_of(db, "DELETE FROM sha1_only WHERE local = ?", local);
 	delete_of(db, "DELETE FROM roster WHERE local = ?", local);
 	delete_of(db, "DELETE FROM removed WHERE local = ?", local);
 	store_delete_rows(db, local);

@@ -103,7 +103,7 @@ apply_clear(struct db *db, struct store_applied *a)
 	    "DELETE FROM component; DELETE FROM item;"
 	    "DELETE FROM item_use; DELETE FROM message_use;"
 	    "DELETE FROM archive; DELETE FROM archive_of;"
-	    "DELETE FROM archive_gone");
+	    "DELETE FROM archive_gone; DELETE FROM sha1_only");
 	store_apply_members_but(db, a->data.member.identity);
 	return RES_OK;
 }

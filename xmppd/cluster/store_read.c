@@ -113,6 +113,16 @@ store_account_after(struct store *s, const char *domain, const char *after)
 	return account;
 }
 
+bool
+store_any_sha1_only(struct store *s)
+{
+	bool any =
+	    db_exists(store_read_query(s, "SELECT 1 FROM sha1_only LIMIT 1"));
+
+	store_read_done(s);
+	return any;
+}
+
 int
 store_account_keys(struct store *s, const char *local, struct scram_keys *keys)
 {
@@ -474,6 +484,7 @@ static const char *const digested[] = {
 	"SELECT * FROM archive ORDER BY place",
 	"SELECT * FROM archive_of ORDER BY local",
 	"SELECT * FROM archive_gone ORDER BY id",
+	"SELECT * FROM sha1_only ORDER BY local",
 	"SELECT * FROM leaving ORDER BY raft_id",
 };
 

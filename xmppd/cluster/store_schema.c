@@ -93,6 +93,8 @@ static const char *const schema[] = {
 	"CREATE INDEX archive_oldest ON archive_of (oldest)"
 	" WHERE oldest IS NOT NULL;"
 	"CREATE TABLE archive_gone (id INTEGER PRIMARY KEY);",
+	/* Accounts with a key for SCRAM-SHA-1 only. */
+	"CREATE TABLE sha1_only (local TEXT PRIMARY KEY) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(schema[0])))

@@ -101,6 +101,7 @@ auth_ready(struct session *s)
 		.domain = s->stream.domain,
 		.secret = s->edge->secret,
 		.binding = binding_cb,
+		.sha1_only = s->edge->sha1_only,
 		.tls_12 = ssl != NULL && tls_is_12(ssl) };
 	if (ssl != NULL)
 		sasl_env_ready(&login->env);

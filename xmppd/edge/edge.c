@@ -381,6 +381,12 @@ edge_set_plaintext(struct edge *e, bool allowed)
 	e->plaintext = allowed;
 }
 
+void
+edge_set_sha1_only(struct edge *e, bool sha1_only)
+{
+	e->sha1_only = sha1_only;
+}
+
 /* ---- connections ------------------------------------------------------- */
 
 /* G4: without a leader for hold, new ones are refused at once, so that they

@@ -106,6 +106,9 @@ void edge_set_limits(struct edge *e, const struct edge_limits *limits);
 /* Plaintext components from loopback allowed (spec: `component plaintext`). */
 void edge_set_plaintext(struct edge *e, bool allowed);
 
+/* Some account has a key for SCRAM-SHA-1 only (struct sasl_env). */
+void edge_set_sha1_only(struct edge *e, bool sha1_only);
+
 /* The link to the router of `term` is up: announces, then sends again. */
 void edge_link_up(struct edge *e, uint64_t term);
 void edge_link_down(struct edge *e);

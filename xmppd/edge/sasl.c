@@ -95,6 +95,8 @@ is_listed(const struct sasl_env *env, unsigned binding)
 static bool
 is_offered(const struct sasl_env *env, const struct mechanism *m)
 {
+	if (env->sha1_only && !m->plain && m->hash == SCRAM_SHA256)
+		return false;
 	return !m->plus || env->bindings != 0;
 }
 

@@ -36,6 +36,8 @@ struct sasl_env {
 	    void *arg, enum sasl_binding binding, uint8_t out[64]);
 	bool tls_12;       /* where tls-unique is defined */
 	unsigned bindings; /* which there are, by sasl_env_ready() */
+	bool sha1_only;    /* some account has no other key: SCRAM-SHA-256
+			      isn't offered, as its client would choose it */
 };
 
 /* What stays the same for the connection is found out. */

@@ -146,7 +146,7 @@ struct edge {
 	struct edge_env env;
 	struct uplink *uplink;
 	struct ssl_ctx_st *client_tls, *component_tls;
-	bool serving, plaintext;
+	bool serving, plaintext, sha1_only;
 	char *secret;                  /* edge_config.secret */
 	struct session_list logins;    /* not bound yet, oldest first */
 	struct session_list sessions;  /* bound */
