@@ -157,7 +157,7 @@ file_of_an_older_version_is_brought_up_to_date(void **state)
 	run_sql(f,
 	    "DROP TABLE item; DROP TABLE item_use; DROP TABLE archive;"
 	    "DROP TABLE archive_of; DROP TABLE archive_gone;"
-	    "DROP TABLE message_use;"
+	    "DROP TABLE message_use; DROP TABLE sha1_only;"
 	    "DROP TABLE removed; DROP TABLE former; DROP INDEX roster_host;"
 	    "ALTER TABLE roster DROP COLUMN host;"
 	    "ALTER TABLE account DROP COLUMN id;"
