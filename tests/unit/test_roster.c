@@ -290,10 +290,10 @@ request_and_approval_are_told_to_both(void **state)
 	world_run(w);
 	expect_push(bob, "<item jid='" ANN "' subscription='from'>");
 	expect_nothing(bob);
-	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect(ann,
 	    "<presence from='" BOB "' to='" ANN "' "
 	    "type='subscribed'/>");
+	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect(ann, "<presence to='" ANN "' from='" BOB "/b'/>");
 	expect_nothing(ann);
 }
@@ -312,10 +312,10 @@ denial_is_told(void **state)
 	client_say(bob, "<presence to='" ANN "' type='unsubscribed'/>");
 	world_run(w);
 	expect_nothing(bob);
-	expect_push(ann, "<item jid='" BOB "' subscription='none'>");
 	expect(ann,
 	    "<presence from='" BOB "' to='" ANN "' "
 	    "type='unsubscribed'/>");
+	expect_push(ann, "<item jid='" BOB "' subscription='none'>");
 	assert_string_equal(state_get(w, "bob", ANN), "-");
 }
 
@@ -331,12 +331,12 @@ cancelling_hides_the_presence(void **state)
 	world_run(w);
 	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect_nothing(ann);
-	expect_push(bob, "<item jid='" ANN "' subscription='from'>");
+	expect(bob,
+	    "<presence type='unavailable' from='" ANN "/a' to='" BOB "'/>");
 	expect(bob,
 	    "<presence from='" ANN "' to='" BOB "' "
 	    "type='unsubscribed'/>");
-	expect(bob,
-	    "<presence type='unavailable' from='" ANN "/a' to='" BOB "'/>");
+	expect_push(bob, "<item jid='" ANN "' subscription='from'>");
 	client_say(ann, "<presence><show>away</show></presence>");
 	world_run(w);
 	expect_nothing(bob);
@@ -356,10 +356,10 @@ unsubscribing_hides_the_contact(void **state)
 	expect(ann,
 	    "<presence type='unavailable' from='" BOB "/b' to='" ANN "'/>");
 	expect_nothing(ann);
-	expect_push(bob, "<item jid='" ANN "' subscription='to'>");
 	expect(bob,
 	    "<presence from='" ANN "' to='" BOB "' "
 	    "type='unsubscribe'/>");
+	expect_push(bob, "<item jid='" ANN "' subscription='to'>");
 	expect_nothing(bob);
 }
 
@@ -399,9 +399,9 @@ request_to_who_allows_it_already_is_answered(void **state)
 	both_arrive(w, &ann, &bob);
 	client_say(ann, "<presence to='" BOB "' type='subscribe'/>");
 	world_run(w);
-	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect(
 	    ann, "<presence type='subscribed' from='" BOB "' to='" ANN "'/>");
+	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect(ann, "<presence to='" ANN "' from='" BOB "/b'/>");
 	expect_nothing(ann);
 	expect_nothing(bob);
@@ -425,9 +425,9 @@ approval_in_advance_answers_the_request(void **state)
 	world_run(w);
 	expect_push(bob, "<item jid='" ANN "' subscription='from'>");
 	expect_nothing(bob);
-	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 	expect(
 	    ann, "<presence type='subscribed' from='" BOB "' to='" ANN "'/>");
+	expect_push(ann, "<item jid='" BOB "' subscription='to'>");
 }
 
 static void
@@ -638,13 +638,13 @@ removing_ends_the_subscriptions(void **state)
 	    "<presence type='unavailable' from='" BOB "/b' to='" ANN "'/>");
 	expect(ann, RESULT("1", ANN "/a"));
 	expect_nothing(ann);
-	expect_push(bob, "<item jid='" ANN "' subscription='none'>");
+	expect(bob,
+	    "<presence type='unavailable' from='" ANN "/a' to='" BOB "'/>");
 	expect(
 	    bob, "<presence type='unsubscribe' from='" ANN "' to='" BOB "'/>");
 	expect(
 	    bob, "<presence type='unsubscribed' from='" ANN "' to='" BOB "'/>");
-	expect(bob,
-	    "<presence type='unavailable' from='" ANN "/a' to='" BOB "'/>");
+	expect_push(bob, "<item jid='" ANN "' subscription='none'>");
 	expect_nothing(bob);
 	assert_string_equal(state_get(w, "ann", BOB), "-");
 	assert_string_equal(state_get(w, "bob", ANN), "None");
@@ -725,23 +725,27 @@ names_have_a_limit(void **state)
 static void
 roster_of_another_is_not_to_be_had(void **state)
 {
-	static const char *const rows[] = {
-		"<iq type='get' id='1' to='" BOB "'>"
-		"<query xmlns='jabber:iq:roster'/></iq>",
-		"<iq type='set' id='1' to='" BOB "'>"
-		"<query xmlns='jabber:iq:roster'>"
-		"<item jid='x@example.org'/></query></iq>",
-		("<iq type='get' id='1' to='example.org'>"
-		 "<query xmlns='jabber:iq:roster'/></iq>"),
+	static const struct {
+		const char *iq, *condition;
+	} rows[] = {
+		{ "<iq type='get' id='1' to='" BOB
+		  "'><query xmlns='jabber:iq:roster'/></iq>",
+		    "<service-unavailable " },
+		{ "<iq type='set' id='1' to='" BOB
+		  "'><query xmlns='jabber:iq:roster'>"
+		  "<item jid='x@example.org'/></query></iq>",
+		    "<forbidden " },
+		{ "<iq type='get' id='1' to='example.org'>"
+		  "<query xmlns='jabber:iq:roster'/></iq>",
+		    "<service-unavailable " },
 	};
 	struct world *w = *state;
 	struct client *ann = world_join(w, 0, ANN "/a", NULL);
 
 	for (size_t i = 0; i < 3; i++) {
-		client_say(ann, rows[i]);
+		client_say(ann, rows[i].iq);
 		world_run(w);
-		assert_non_null(
-		    strstr(client_next(ann), "<service-unavailable "));
+		assert_non_null(strstr(client_next(ann), rows[i].condition));
 	}
 }
 
