@@ -103,6 +103,49 @@ def test_accounts_of_two_domains_talk(server):
     one.expect("<body>hi</body>")
 
 
+def presence(type_, sender):
+    """A presence of that type from there."""
+    return re.compile("<presence (?=[^>]*type='%s')[^>]*from='%s'" % (
+        type_, re.escape(sender)))
+
+
+def test_contacts_of_two_domains(server):
+    server.add_second()
+    mine, other = "ann@" + DOMAIN, "ann@" + SECOND
+    for name in (mine, other):
+        server.account(name)
+    one = Peer(server, DOMAIN, ca=server.pem(DOMAIN)).online("ann", "a")
+    two = Peer(server, SECOND, ca=server.pem(SECOND)).online("ann", "b")
+    for peer in (one, two):
+        peer.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/>"
+                  "</iq>")
+        peer.expect("id='r'")
+    one.send("<presence type='subscribe' to='%s'/>" % other)
+    one.expect("<item jid='%s' subscription='none' ask='subscribe'" % other)
+    two.expect(presence("subscribe", mine))
+    two.send("<presence type='subscribed' to='%s'/>" % mine)
+    two.expect("<item jid='%s' subscription='from'" % mine)
+    one.expect(presence("subscribed", other))
+    one.expect("<item jid='%s' subscription='to'" % other)
+    one.expect("from='%s/b'" % other)
+    two.send("<presence><show>away</show></presence>")
+    one.expect("<show>away</show>")
+    one.send("<iq type='get' id='p' to='%s/b'><ping xmlns='urn:xmpp:ping'/>"
+             "</iq>" % other)
+    two.expect("from='%s/a'" % mine)
+    again = Peer(server, DOMAIN, ca=server.pem(DOMAIN)).online("ann", "c")
+    again.expect("<show>away</show>")
+    two.close()
+    for peer in (one, again):
+        peer.expect(presence("unavailable", other + "/b"))
+    one.send("<iq type='set' id='e'><query xmlns='jabber:iq:roster'><item "
+             "jid='%s' subscription='remove'/></query></iq>" % other)
+    one.expect("id='e'")
+    two = Peer(server, SECOND, ca=server.pem(SECOND)).online("ann", "b")
+    two.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+    two.expect("<item jid='%s' subscription='none'" % mine)
+
+
 def test_the_certificate_follows_sni_or_the_stream(server):
     server.add_second()
     Peer(server, SECOND, sni=False, ca=server.pem(SECOND)).close()
