@@ -186,6 +186,14 @@ def probes_of_subscribers(s):
           "a client was sent a probe")
 
 
+@case("4.3.2", "of one's own account: one's available resources")
+def probes_of_oneself(s):
+    name = s.user()
+    ann, other = s.client(name, "a"), s.online(name, "b")
+    say(ann, "probe", ann.bare)
+    check(presences(drain(ann)) == [("", other.jid)], "not answered")
+
+
 @case("4.3.2", "a subscription the other way round lets nobody see")
 def probes_against_the_direction(s):
     ann, friend = s.online(s.user()), s.online(s.user())

@@ -369,6 +369,56 @@ def requests_are_not_in_the_roster(s):
     check(not pushes(came) and get(bob) == {}, get(bob))
 
 
+@case("3.1.3", "until it is answered, whatever becomes of the item: it is added, "
+      "renamed, removed by the contact; the user comes and goes")
+def requests_outlive_items(s):
+    ann, name = interested(s, s.user()), s.user()
+    bob = interested(s, name)
+    say(ann, "subscribe", bob.bare)
+    drain(ann, bob)
+    for change in (lambda: put(bob, ann.bare, name="Ann"),
+                   lambda: put(bob, ann.bare, "<group>x</group>"),
+                   lambda: say(bob, "subscribe", ann.bare),
+                   lambda: say(bob, "unsubscribe", ann.bare)):
+        change()
+        drain(bob, ann)
+        peer = s.online(name)
+        check(subscriptions(drain(peer)) == [
+            ("subscribe", ann.bare, bob.bare)], "the request was lost")
+        peer.shut()
+        s.peers.remove(peer)
+    say(bob, "subscribed", ann.bare)
+    drain(bob)
+    check(get(bob)[ann.bare] == ("from", None, None, frozenset("x")), get(bob))
+
+
+@case("3.1.3", "requests and rosters are kept when the server is started anew",
+      ours=True)
+def kept_for_good(s):
+    rows = Rows(s)
+    ann, name = interested(s, s.user()), s.user()
+    ann.send(f"<presence type='subscribe' id='kept' to='{name}@{s.domain}'>"
+             "<status>me</status></presence>")
+    say(ann, "subscribed", f"{name}@{s.domain}")
+    drain(ann)
+    before, mine = get(rows.client), get(ann)
+    s.leave()
+    s.server.stop()
+    s.server.start()
+    s.server.wait_open()
+    rows.client = s.client(rows.user)
+    check(get(rows.client) == before, "the roster is another")
+    rows.check_states(STATES)
+    check(get(s.client(ann.user)) == mine, "the roster is another")
+    came = drain(s.online(name))
+    check([(e.get("id"), len(e)) for e in came
+           if e.get("type") == "subscribe"] == [("kept", 1)], came)
+    bob = interested(s, name)
+    say(bob, "subscribe", ann.bare)
+    check(pushes(drain(bob)).get(ann.bare, ())[:2] == ("to", None),
+          "the pre-approval was lost")
+
+
 @case("3.1.3", "the user already has a subscription: the contact's server MUST "
       "auto-reply with 'subscribed', from bare JID to bare JID")
 def known_requests_are_answered(s):
