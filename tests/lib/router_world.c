@@ -458,8 +458,11 @@ static enum delivered
 deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 {
 	struct client *c = client_of(s);
+	enum delivered delivered;
 
 	(void)arg;
+	if (c->world->word != NULL && c->world->word(c, d, &delivered))
+		return delivered;
 	if (d->kind == DELIVER_BOUND) {
 		if (c->bound == 0)
 			c->greet = c->greeting != NULL;
@@ -501,9 +504,11 @@ kick_cb(void *arg, struct uplink_session *s, const struct down_kick *kick)
 static void
 moved_cb(void *arg, struct uplink_session *s, uint64_t seq)
 {
+	struct client *c = client_of(s);
+
 	(void)arg;
-	(void)s;
-	(void)seq;
+	if (c->world->moved != NULL)
+		c->world->moved(c, seq);
 }
 
 static void

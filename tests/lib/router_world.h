@@ -93,8 +93,13 @@ struct world {
 	uint64_t elected;      /* when: world.now */
 	uint64_t began, grace; /* the leader: world.clock; world.now */
 	bool quiet;            /* applied commands reach no router */
-	bool lost_directory;   /* some leader began without a complete one */
-	char problem[512];     /* what must never happen; "": nothing has */
+	/* The test's own: takes a delivery (false: it is an ordinary one), and
+	 * hears what was acknowledged; NULL: no. */
+	bool (*word)(struct client *c, const struct down_deliver *d,
+	    enum delivered *delivered);
+	void (*moved)(struct client *c, uint64_t seq);
+	bool lost_directory; /* some leader began without a complete one */
+	char problem[512];   /* what must never happen; "": nothing has */
 };
 
 struct world *world_new(unsigned nodes);

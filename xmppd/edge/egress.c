@@ -133,7 +133,7 @@ deliver_word(
 	else if (d->kind == DELIVER_YIELD)
 		yield_request(s, d->payload);
 	else if (d->kind == DELIVER_KEEP)
-		yield_keep(s);
+		yield_keep(s, d->payload);
 	else if (d->kind == DELIVER_RESUMED)
 		*delivered =
 		    yield_take(s, d->payload) ? DELIVERED : DELIVERED_NOT;

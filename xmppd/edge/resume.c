@@ -116,7 +116,7 @@ resume_expire(struct edge *e, uint64_t now)
 	for (s = TAILQ_FIRST(&e->detached); s != NULL && s->until <= now;
 	     s = next) {
 		next = TAILQ_NEXT(s, next);
-		if (s->managed->heir == NULL && !s->managed->claimed &&
+		if (s->managed->heir == NULL && s->managed->claimed == NULL &&
 		    !s->managed->frozen)
 			session_abort(s, "not resumed in time");
 	}
@@ -215,7 +215,7 @@ resume_moved(struct managed *m)
 
 	if (sm_handled(m->sm) != sm_count_received(m->sm))
 		return;
-	if (m->claimed)
+	if (m->claimed != NULL && !m->frozen)
 		yield_now(m->session);
 	if (heir == NULL)
 		return;
@@ -282,7 +282,8 @@ resume_begin(struct session *s, const char *bare, const char *previd,
 	struct managed *m = map_find_str(&s->edge->resumable, previd);
 
 	/* It isn't here, or on its way elsewhere. */
-	if ((m == NULL || m->claimed || m->frozen) && is_an_id(previd)) {
+	if ((m == NULL || m->claimed != NULL || m->frozen) &&
+	    is_an_id(previd)) {
 		wait_for(s, NULL, h, done);
 		yield_ask(s, bare, previd, h);
 		return;
@@ -388,10 +389,11 @@ resume_end(struct session *s)
 	managed_unwatch(m);
 	if (!m->left)
 		sm_each(m->sm, still_stored_cb, s->edge);
-	if (m->id != NULL)
+	if (m->id != NULL && map_find_str(&s->edge->resumable, m->id) == m)
 		map_remove_str(&s->edge->resumable, m->id);
 	disappoint(m->heir, sm_count_received(m->sm));
 	free(m->id);
+	free(m->claimed);
 	sm_free(m->sm);
 	free(m);
 	s->managed = NULL;

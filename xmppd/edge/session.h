@@ -69,7 +69,8 @@ struct managed {
 	char *id;             /* it may be resumed by; NULL: it mayn't */
 	uint64_t resume_ms;   /* for so long */
 	struct session *heir; /* waits to go on as it; NULL: none */
-	bool claimed;         /* by a connection at another edge */
+	char *claimed;        /* by a connection at another edge: its sid;
+				 NULL: it isn't */
 	bool frozen;          /* its state is on its way there */
 	uint64_t frozen_by;   /* the frame that it is in */
 	bool left;            /* it is there */
@@ -345,7 +346,7 @@ void yield_refused(struct session *s, struct text why);
 bool yield_take(struct session *s, struct text state);
 void yield_request(struct session *s, struct text request);
 void yield_now(struct session *s);
-void yield_keep(struct session *s);
+void yield_keep(struct session *s, struct text heir);
 /* Whether the frame `seq` of the session was the one with its state. */
 bool yield_is_done(const struct session *s, uint64_t seq);
 

@@ -121,6 +121,7 @@ begin(struct uplink *u, struct uplink_session *s, enum session_kind kind,
 	s->kind = (uint8_t)kind;
 	s->begun = true;
 	s->bound = false;
+	memset(&s->came, 0, sizeof(s->came));
 	s->roster = s->account_id = 0;
 	s->queue = link_queue_new(u->link, s, window);
 	map_put(&u->sessions, &s->sid, sizeof(s->sid), s);
@@ -163,7 +164,9 @@ uplink_send(struct uplink *u, struct uplink_session *s, struct up_frame *frame)
 void
 uplink_remove(struct uplink *u, struct uplink_session *s)
 {
-	map_remove(&u->sessions, &s->sid, sizeof(s->sid));
+	/* It may have come back already. */
+	if (map_find(&u->sessions, &s->sid, sizeof(s->sid)) == s)
+		map_remove(&u->sessions, &s->sid, sizeof(s->sid));
 	link_queue_close(s->queue);
 	s->queue = NULL;
 	s->begun = s->bound = s->yielded = false;
@@ -271,6 +274,7 @@ announce_session(struct uplink *u, const struct uplink_session *s)
 	m.kind = s->kind;
 	m.bound = s->bound;
 	m.yielded = s->yielded;
+	m.came = s->came;
 	m.roster = s->roster;
 	m.carbons = (s->flags & FRAME_BIND_CARBONS) != 0;
 	m.account = s->account_id;

@@ -33,6 +33,7 @@ struct uplink_session {
 	bool begun;          /* between uplink_begin() and its end */
 	bool bound;          /* the bind result has been delivered */
 	bool yielded;        /* FRAME_YIELD was sent, and may still go on */
+	struct sid came;     /* as uplink_resume(); zero: it began here */
 	uint64_t roster;     /* version that it was told of; 0: has not asked */
 	uint64_t account_id; /* once bound; 0 for a component */
 	char *full;          /* full JID; a component's: its domain */
@@ -97,6 +98,9 @@ bool uplink_become(
     struct uplink *u, struct uplink_session *s, struct cursor *c);
 /* The session has ended; its unbind is sent. Clears what it owns. */
 void uplink_end(struct uplink *u, struct uplink_session *s);
+/* Sends a FRAME_YIELD; id, child and payload are given. */
+void uplink_yield(
+    struct uplink *u, struct uplink_session *s, struct up_frame *frame);
 /* It has gone on elsewhere: nothing is sent. */
 void uplink_remove(struct uplink *u, struct uplink_session *s);
 /* What was accepted for a session, here or elsewhere. */

@@ -43,6 +43,7 @@ uplink_become(struct uplink *u, struct uplink_session *s, struct cursor *c)
 	struct text presence;
 
 	map_remove(&u->sessions, &s->sid, sizeof(s->sid));
+	s->came = s->sid;
 	s->sid = sid_decode(c);
 	map_put(&u->sessions, &s->sid, sizeof(s->sid), s);
 	s->kind = cursor_u8(c);
@@ -58,6 +59,19 @@ uplink_become(struct uplink *u, struct uplink_session *s, struct cursor *c)
 	s->presence_len = presence.len;
 	s->bound = true;
 	return cursor_ok(c) && s->full != NULL;
+}
+
+void
+uplink_yield(struct uplink *u, struct uplink_session *s, struct up_frame *frame)
+{
+	struct buf came = { 0 };
+
+	frame->kind = FRAME_YIELD;
+	frame->to = text_of(s->full);
+	sids_add(&came, &s->came);
+	frame->lang = (struct text){ (const char *)came.data, came.len };
+	uplink_send(u, s, frame);
+	buf_clear(&came);
 }
 
 struct selection {

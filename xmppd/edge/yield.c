@@ -147,22 +147,23 @@ yield_take(struct session *s, struct text state)
 /* ---- the session ------------------------------------------------------- */
 
 static void
-answer(struct session *s, const char *refusal, struct text state)
+answer(
+    struct session *s, const char *heir, const char *refusal, struct text state)
 {
-	struct up_frame frame = { .kind = FRAME_YIELD };
+	struct up_frame frame = { 0 };
 
-	frame.to = text_of(s->up.full);
+	frame.id = text_of(heir);
 	frame.child = text_of(refusal);
 	frame.payload = state;
-	uplink_send(s->edge->uplink, &s->up, &frame);
+	uplink_yield(s->edge->uplink, &s->up, &frame);
 	if (s->managed != NULL)
 		sm_skipped(s->managed->sm);
 }
 
 static void
-decline(struct session *s, const char *why)
+decline(struct session *s, const char *heir, const char *why)
 {
-	answer(s, why, (struct text){ NULL, 0 });
+	answer(s, heir, why, (struct text){ NULL, 0 });
 }
 
 /* All that came from its client is handled: its state is all there is. */
@@ -173,50 +174,62 @@ yield_now(struct session *s)
 	struct buf b = { 0 };
 
 	state_encode(s, &b);
-	m->claimed = false;
 	m->frozen = true;
 	s->up.yielded = true;
-	answer(s, NULL, (struct text){ (const char *)b.data, b.len });
+	answer(
+	    s, m->claimed, NULL, (struct text){ (const char *)b.data, b.len });
 	m->frozen_by = uplink_sent(&s->up);
 	buf_clear(&b);
 	log_info("edge: %s: goes on at another edge", session_name(s));
 }
 
-/* "h id" */
+/* Ends the word; what follows the blank, NULL if nothing does. */
+static char *
+next_word(char *word)
+{
+	char *next = word == NULL ? NULL : strchr(word, ' ');
+
+	if (next != NULL)
+		*next++ = '\0';
+	return next;
+}
+
+/* "h heir id" */
 void
 yield_request(struct session *s, struct text request)
 {
 	struct managed *m = s->managed;
-	char *h = text_dup(request), *id;
+	char *h = text_dup(request), *heir = next_word(h);
+	char *id = next_word(heir);
 	char why[32];
 	uint32_t count;
 
-	id = h == NULL ? NULL : strchr(h, ' ');
-	if (id != NULL)
-		*id++ = '\0';
 	if (id == NULL || m == NULL || m->frozen || !str_equal(id, m->id) ||
 	    !sm_read_count(h, &count) || !resume_is_possible(s)) {
-		decline(s, "item-not-found");
+		decline(s, heir, "item-not-found");
 	} else if (!managed_may_acknowledge(s, count)) {
 		snprintf(why, sizeof(why), "too-high %" PRIu32,
 		    sm_count_sent(m->sm));
-		decline(s, why);
+		decline(s, heir, why);
 	} else {
 		managed_acknowledged(s, count, s);
 		resume_detach_all(s);
-		m->claimed = true;
+		free(m->claimed);
+		m->claimed = xstrdup(heir);
 		resume_moved(m);
 	}
 	free(h);
 }
 
 void
-yield_keep(struct session *s)
+yield_keep(struct session *s, struct text heir)
 {
 	struct managed *m = s->managed;
 
-	if (m == NULL || !m->frozen)
+	if (m == NULL || !m->frozen || !text_is(heir, m->claimed))
 		return;
+	free(m->claimed);
+	m->claimed = NULL;
 	m->frozen = false;
 	s->up.yielded = false;
 	log_info("edge: %s: goes on here after all", session_name(s));

@@ -215,6 +215,7 @@ up_session_encode(struct buf *b, uint64_t term, const struct up_session *m)
 	buf_add_u8(b, m->kind);
 	buf_add_u8(b, m->bound);
 	buf_add_u8(b, m->yielded);
+	sid_encode(b, &m->came);
 	buf_add_u64(b, m->roster);
 	buf_add_u64(b, m->account);
 	buf_add_u8(b, m->carbons);
@@ -229,6 +230,7 @@ up_session_decode(struct cursor *c, struct up_session *m)
 	m->kind = enum_decode(c, SESSION_CLIENT, SESSION_COMPONENT);
 	m->bound = bool_decode(c);
 	m->yielded = bool_decode(c);
+	m->came = sid_decode(c);
 	m->roster = cursor_u64(c);
 	m->account = cursor_u64(c);
 	m->carbons = bool_decode(c);

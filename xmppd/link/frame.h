@@ -114,6 +114,8 @@ struct up_session {
 	bool bound;           /* its bind result has been delivered */
 	struct text full;     /* full JID; a component's: its domain */
 	bool yielded;         /* FRAME_YIELD was sent and isn't acknowledged */
+	struct sid came;      /* of the FRAME_RESUME that brought it; zero: it
+				 began here */
 	struct text presence; /* newest broadcast presence; absent: none */
 	uint64_t roster;      /* version that it was told of; 0: has not asked
 				 for its roster (RFC 6121, 2.1.6) */
@@ -163,7 +165,9 @@ enum frame_kind {
 	FRAME_YIELD,  /* the answer to DELIVER_YIELD; payload: the session's
 			 state. It takes no deliveries from now on; it is gone
 			 when the frame is acknowledged, unless DELIVER_KEEP
-			 comes before. `child`: instead, why it goes on here */
+			 comes before. `id`: the sid that DELIVER_YIELD named.
+			 `lang`: the FRAME_RESUME that had brought it here, if
+			 one did. `child`: instead of the state, why it stays */
 	FRAME_RETURN, /* a message or iq that the session, which has ended, had
 			 accepted and its client has not (XEP-0198): to be
 			 delivered anew, without that session. As the stanza's
@@ -255,8 +259,9 @@ enum deliver_kind {
 			       session is interested */
 	DELIVER_YIELD,      /* the connection of a FRAME_RESUME wants to go on
 			       as this session; payload: that frame's `lang`, a
-			       blank, and its `child` */
-	DELIVER_KEEP,       /* the session goes on here after all */
+			       blank, its sid (sids_add()), and its `child` */
+	DELIVER_KEEP,       /* the session goes on here after all; payload: the
+			       FRAME_YIELD's `id` */
 	DELIVER_RESUMED,    /* payload: as FRAME_YIELD has it */
 	DELIVER_CARBONS,    /* the same as STANZA; value: whether the session
 			       gets carbons from now on */

@@ -148,6 +148,7 @@ struct login {
 	bool moving;       /* to another edge: takes no deliveries yet */
 	struct job *heir;  /* whose connection wants it; NULL: none does */
 	struct job *yield; /* that holds its state; NULL: none */
+	uint64_t back;     /* the event that moved it back */
 	TAILQ_ENTRY(login) of_user, of_edge, next_moving;
 };
 
@@ -547,6 +548,8 @@ struct bytes *offline_stamped(
 /* handover.c */
 void handover_adopt(struct router *r, struct login *s);
 void handover_shown(struct router *r, struct login *s);
+bool handover_is_its(const struct login *s, const struct edge_state *edge,
+    const struct up_session *m);
 void handover_gone(struct router *r, struct login *s);
 bool handover_saves(struct router *r, struct login *s);
 void handover_note_end(

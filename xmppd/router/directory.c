@@ -148,6 +148,7 @@ entry_encode(struct buf *b, const struct entry *e)
 	sid_encode(b, &e->sid);
 	origin_encode(b, &e->origin);
 	buf_add_u8(b, e->moved);
+	sid_encode(b, &e->heir);
 	buf_add_u8(b, e->kind);
 	buf_add_u8(b, e->wants);
 	buf_add_u64(b, e->account);
@@ -198,6 +199,7 @@ entry_decode(struct cursor *c)
 	e->sid = sid_decode(c);
 	e->origin = origin_decode(c);
 	e->moved = cursor_u8(c) != 0;
+	e->heir = sid_decode(c);
 	e->kind = cursor_u8(c);
 	e->wants = cursor_u8(c);
 	e->account = cursor_u64(c);
@@ -380,6 +382,7 @@ apply_to_entry(struct directory *d, uint8_t kind, struct cursor *c)
 		entry_remove(d, e);
 	} else if (kind == MIRROR_MOVE) {
 		e->origin = origin_decode(c);
+		e->heir = sid_decode(c);
 		e->moved = true;
 		e->newest = e->initial = 0;
 	} else {
@@ -501,11 +504,12 @@ directory_end(struct directory *d, struct buf *out, const struct sid *sid)
 
 void
 directory_move(struct directory *d, struct buf *out, const struct sid *sid,
-    const struct origin *origin)
+    const struct origin *origin, const struct sid *heir)
 {
 	event_begin(d, out, MIRROR_MOVE);
 	sid_encode(out, sid);
 	origin_encode(out, origin);
+	sid_encode(out, heir);
 	event_end(d, out);
 }
 

@@ -44,7 +44,8 @@ enum session_want {
 struct entry {
 	struct sid sid;
 	struct origin origin;   /* the incarnation that it is of */
-	bool moved;             /* and wasn't always */
+	bool moved;             /* and wasn't always: */
+	struct sid heir;        /* whose FRAME_RESUME moved it */
 	uint8_t kind;           /* enum session_kind */
 	uint8_t wants;          /* enum session_want */
 	uint64_t account;       /* its account's id; a component's: 0 */
@@ -97,7 +98,7 @@ void directory_undirect(struct directory *d, struct buf *out,
     const struct sid *sid, struct text jid);
 /* It goes on at another edge, in another numbering. */
 void directory_move(struct directory *d, struct buf *out, const struct sid *sid,
-    const struct origin *origin);
+    const struct origin *origin, const struct sid *heir);
 void directory_end(struct directory *d, struct buf *out, const struct sid *sid);
 void directory_complete(struct directory *d, struct buf *out);
 

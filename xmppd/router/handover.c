@@ -95,7 +95,8 @@ moving_set(struct router *r, struct login *s, bool moving)
 
 /* What is on its way to it follows it. */
 static void
-login_move(struct router *r, struct login *s, struct edge_state *to)
+login_move(struct router *r, struct login *s, struct edge_state *to,
+    const struct sid *heir)
 {
 	struct delivery *d;
 
@@ -106,7 +107,7 @@ login_move(struct router *r, struct login *s, struct edge_state *to)
 	}
 	s->edge = to;
 	TAILQ_INSERT_TAIL(&to->sessions, s, of_edge);
-	directory_move(r->directory, &r->out, &s->sid, &to->origin->id);
+	directory_move(r->directory, &r->out, &s->sid, &to->origin->id, heir);
 }
 
 /* It takes deliveries again, and kicks. */
@@ -134,6 +135,17 @@ handover_shown(struct router *r, struct login *s)
 	moving_set(r, s, false);
 }
 
+/* Whether what an edge shows is the session, and not what it was before it went
+ * elsewhere. */
+bool
+handover_is_its(const struct login *s, const struct edge_state *edge,
+    const struct up_session *m)
+{
+	return s->edge == edge &&
+	    (s->entry == NULL || !m->bound ||
+		sid_equal(&m->came, &s->entry->heir));
+}
+
 void
 handover_gone(struct router *r, struct login *s)
 {
@@ -146,16 +158,21 @@ bool
 handover_saves(struct router *r, struct login *s)
 {
 	struct edge_state *edge;
+	struct text came;
+	struct sid heir;
 
 	if (!s->moving || s->yield == NULL)
+		return false;
+	came = s->yield->f.lang;
+	if (!sids_next(&came, &heir))
 		return false;
 	edge =
 	    edge_get(r, s->yield->origin->id.node, s->yield->origin->id.edge);
 	if (edge->dead || edge->origin != s->yield->origin)
 		return false;
 	s->heir = NULL;
-	login_move(r, s, edge);
-	mirror_event(r);
+	login_move(r, s, edge, &heir);
+	s->back = mirror_event(r);
 	moving_set(r, s, false);
 	job_wake_all(r, &r->resuming);
 	return true;
@@ -166,6 +183,8 @@ void
 handover_tick(struct router *r)
 {
 	const struct text none = { NULL, 0 };
+	const uint64_t limit =
+	    (uint64_t)r->cfg.hold_ms + (uint64_t)r->cfg.margin_ms;
 	struct login *s, *next;
 
 	job_wake_all(r, &r->resuming);
@@ -173,7 +192,8 @@ handover_tick(struct router *r)
 		return;
 	for (s = TAILQ_FIRST(&r->moving); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, next_moving);
-		if (s->heir == NULL && s->edge->ready)
+		if (s->heir == NULL && s->edge->ready &&
+		    (s->yield != NULL || r->now - r->began >= limit))
 			login_end(r, s, none);
 	}
 }
@@ -258,7 +278,8 @@ resume_ask(struct router *r, struct job *job, struct login *old)
 	struct dispatch w = { .target = old, .kind = DELIVER_YIELD };
 	struct buf b = { 0 };
 
-	if (old->heir == NULL && old->moving && is_at(old, job->origin)) {
+	if (old->heir == NULL && old->moving &&
+	    sid_equal(&old->entry->heir, &job->f.sid)) {
 		old->heir = job; /* under an earlier leader */
 		job->stage = RESUME_MOVE;
 		return true;
@@ -268,8 +289,9 @@ resume_ask(struct router *r, struct job *job, struct login *old)
 		return job_wait(job, &r->resuming);
 	old->heir = job;
 	job->stage = RESUME_YIELD;
-	buf_addf(&b, "%.*s %.*s", (int)job->f.lang.len, job->f.lang.data,
-	    (int)job->f.child.len, job->f.child.data);
+	buf_addf(&b, "%.*s ", (int)job->f.lang.len, job->f.lang.data);
+	sids_add(&b, &job->f.sid);
+	buf_add(&b, job->f.child.data, job->f.child.len);
 	w.key = dkey_frame(job);
 	w.hold = bytes_new(b.data, b.len);
 	w.payload = (struct text){ w.hold->data, w.hold->len };
@@ -279,16 +301,27 @@ resume_ask(struct router *r, struct job *job, struct login *old)
 	return true;
 }
 
+/* What an earlier leader has asked for comes again at once, or never: the
+ * session was kept. Its client may ask again. */
+static bool
+was_kept(const struct router *r, const struct job *job)
+{
+	return job->f.resent && r->settled &&
+	    r->now - r->began >= (uint64_t)r->cfg.hold_ms;
+}
+
 static bool
 resume_take(
     struct router *r, struct job *job, struct login *s, struct login *old)
 {
+	if (old->yield == NULL && was_kept(r, job))
+		return refuse_unknown(r, job, s);
 	if (old->yield == NULL)
 		return job_wait(job, &r->resuming);
 	if (old->yield->f.child.data != NULL)
 		return refuse(r, job, s, old->yield->f.child);
 	moving_set(r, old, true);
-	login_move(r, old, s->edge);
+	login_move(r, old, s->edge, &job->f.sid);
 	job->seq = mirror_event(r);
 	job->stage = RESUME_MOVE;
 	return true;
@@ -389,16 +422,45 @@ yield_keep(struct router *r, struct job *job, struct login *s)
 {
 	struct dispatch w = { .target = s, .kind = DELIVER_KEEP };
 
-	s->yield = NULL;
 	if (job->stage == YIELD_KEPT) {
 		if (job->pending == 0)
 			settle(r, s);
 		return job->pending == 0;
 	}
+	if (!job_wait_majority(r, job, s->back))
+		return false;
 	job->stage = YIELD_KEPT;
 	w.key = dkey_frame(job);
+	w.payload = job->f.id;
 	job_deliver(r, job, &w);
 	return false;
+}
+
+/* Whether it is what the session's heir waits for; or, under a later leader,
+ * what it moved with. Else it is of an heir before. */
+static bool
+is_of_heir(const struct job *job, const struct login *s)
+{
+	struct text id = job->f.id;
+	struct sid sid;
+
+	if (!sids_next(&id, &sid))
+		return false;
+	if (s->heir != NULL)
+		return sid_equal(&sid, &s->heir->f.sid);
+	return s->moving && sid_equal(&sid, &s->entry->heir);
+}
+
+/* Whether its edge has been told to keep it, under this leader or before. */
+static bool
+was_decided(const struct job *job, const struct login *s)
+{
+	struct delivery_id id;
+
+	memset(&id, 0, sizeof(id));
+	id.key = dkey_frame(job);
+	id.sid = s->sid;
+	return job->stage == YIELD_KEPT || report_has(job, &id);
 }
 
 bool
@@ -411,18 +473,16 @@ yield_step(struct router *r, struct job *job)
 		return job_wait(job, &r->unsettled);
 	if (s == NULL || s->state != SESSION_BOUND)
 		return true;
-	if (s->heir == NULL && !s->moving) {
-		/* It has got there, or doesn't go; or wasn't to go. */
-		if (!is_at(s, job->origin) || job->f.child.data != NULL) {
-			if (s->yield == job)
-				s->yield = NULL;
-			return true;
-		}
-		return yield_keep(r, job, s);
-	}
-	if (s->yield != job) {
+	if (is_of_heir(job, s) && !was_decided(job, s)) {
+		if (s->yield != job)
+			job_wake_all(r, &r->resuming);
 		s->yield = job;
-		job_wake_all(r, &r->resuming);
+		return job_wait(job, &r->resuming);
 	}
-	return job_wait(job, &r->resuming);
+	if (s->yield == job)
+		s->yield = NULL;
+	/* It has got there, or doesn't go; or wasn't to go. */
+	if (!is_at(s, job->origin) || job->f.child.data != NULL)
+		return true;
+	return yield_keep(r, job, s);
 }

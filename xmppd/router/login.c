@@ -311,7 +311,7 @@ login_shown(
 {
 	struct login *s = login_find(r, &m->sid);
 
-	if (s == NULL ? m->yielded : s->edge != edge) {
+	if (s == NULL ? m->yielded : !handover_is_its(s, edge, m)) {
 		login_strayed(r, edge, m);
 		return;
 	}
