@@ -140,7 +140,7 @@ struct fixture {
 	struct varlink_call *parked;
 	char folder[64], path[96];
 	pthread_t thread;
-	int marks;
+	_Atomic int marks; /* counted by the server's thread */
 };
 
 static void
