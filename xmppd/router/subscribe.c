@@ -18,41 +18,12 @@
 
 #include "common/xmalloc.h"
 #include "xmppd/router/blocking.h"
+#include "xmppd/router/subscribe_impl.h"
 #include "xmppd/router/caps.h"
 
 #define ROSTER_MAX 5000
 
 enum { PLAN_BEGIN, PLAN_APPLY, PLAN_TOLD };
-
-/* The numbers of deliveries that one frame makes by its own will (rule 2). */
-enum { SAYS_UNSUBSCRIBE = 1, SAYS_UNSUBSCRIBED };
-
-/* What is to be told; a plan's note. "Back": from the contact to the sender. */
-enum {
-	DO_RELAY = 0x01,       /* the stanza to the contact */
-	DO_UNSUBSCRIBE = 0x02, /* such a stanza to the contact */
-	DO_UNSUBSCRIBED = 0x04,
-	DO_REPLY = 0x08, /* "subscribed" to the sender */
-	DO_SHOW = 0x10,  /* the sender's presence to the contact */
-	DO_HIDE = 0x20,  /* that it is unavailable */
-	DO_SHOW_BACK = 0x40,
-	DO_HIDE_BACK = 0x80,
-};
-
-/* One side: a user and its item of the other. */
-struct side {
-	struct user *user; /* NULL: none of ours, or no such account */
-	struct store_roster_item item;
-	bool changed;
-};
-
-struct plan {
-	struct address from; /* of f.from */
-	char *own_bare, *contact;
-	struct side own, other;
-	uint32_t note; /* DO_* */
-	struct bytes *relay;
-};
 
 /* ---- locks ------------------------------------------------------------- */
 
@@ -311,136 +282,6 @@ plan_propose(struct router *r, struct job *job, struct plan *p)
 
 /* ---- telling ----------------------------------------------------------- */
 
-typedef bool (*login_test)(const struct login *s);
-
-static bool
-is_interested(const struct login *s)
-{
-	return login_is_there(s) && (s->wants & WANTS_ROSTER) != 0;
-}
-
-/* A stanza to those of a user's sessions that are to have it. */
-static void
-say_to_user(struct router *r, struct job *job, const struct user *u,
-    const struct dispatch *what, login_test test)
-{
-	struct dispatch w = *what;
-
-	if (u == NULL)
-		return;
-	TAILQ_FOREACH(w.target, &u->sessions, of_user)
-		if (test(w.target))
-			job_deliver(r, job, &w);
-}
-
-/* ... or to the component that the address belongs to. */
-static void
-say(struct router *r, struct job *job, const struct address *to,
-    const struct dispatch *what, login_test test)
-{
-	struct dispatch w = *what;
-
-	if (to->kind != ADDRESS_COMPONENT) {
-		say_to_user(r, job, user_find(r, to->bare), what, test);
-		return;
-	}
-	w.target = component_session(r, to->domain);
-	if (w.target != NULL)
-		job_deliver(r, job, &w);
-}
-
-static void
-say_type(
-    struct router *r, struct job *job, const struct dkey *key, const char *type)
-{
-	struct dispatch w = { .kind = DELIVER_STANZA, .key = *key };
-	const struct plan *p = job->plan;
-	struct address contact;
-	struct buf b = { 0 };
-
-	address_read(r, text_of(p->contact), &contact);
-	presence_write(&b, type, p->from.bare, contact.bare);
-	w.hold = bytes_new(b.data, b.len);
-	w.payload.data = w.hold->data;
-	w.payload.len = w.hold->len;
-	say(r, job, &contact, &w, is_interested);
-	bytes_unref(w.hold);
-	buf_clear(&b);
-}
-
-/* RFC 6121, 3.1.3: a request goes to the available resources; the rest to
- * those that are interested. */
-static void
-say_relay(struct router *r, struct job *job)
-{
-	struct dispatch w = { .kind = DELIVER_STANZA };
-	const struct plan *p = job->plan;
-
-	w.key = dkey_frame(job);
-	w.hold = p->relay;
-	w.payload.data = p->relay->data;
-	w.payload.len = p->relay->len;
-	say(r, job, &job->to, &w,
-	    job->f.type == TYPE_SUBSCRIBE ? login_is_available : is_interested);
-}
-
-static void
-say_reply(struct router *r, struct job *job)
-{
-	struct dispatch w = { .kind = DELIVER_STANZA };
-	const struct plan *p = job->plan;
-	struct buf b = { 0 };
-
-	presence_write(&b, "subscribed", job->to.bare, p->from.bare);
-	w.key = dkey_frame(job);
-	w.hold = bytes_new(b.data, b.len);
-	w.payload.data = w.hold->data;
-	w.payload.len = w.hold->len;
-	say(r, job, &p->from, &w, is_interested);
-	bytes_unref(w.hold);
-	buf_clear(&b);
-}
-
-/* Presence of one session to all that are at an address: as it is, or, to be
- * hidden, as unavailable. */
-static void
-tell_of(struct router *r, struct job *job, const struct login *about,
-    const struct address *to, bool hide)
-{
-	struct dispatch w = { .kind = DELIVER_STANZA };
-	struct buf b = { 0 };
-
-	if (hide)
-		presence_write(
-		    &b, "unavailable", text_of(about->full), to->bare);
-	else
-		presence_stamp(&b,
-		    (struct text){
-			about->presence->data, about->presence->len },
-		    to->bare);
-	w.key = dkey_told(job, &about->sid);
-	w.hold = bytes_new(b.data, b.len);
-	w.payload.data = w.hold->data;
-	w.payload.len = w.hold->len;
-	say(r, job, to, &w, login_is_available);
-	bytes_unref(w.hold);
-	buf_clear(&b);
-}
-
-static void
-tell_all(struct router *r, struct job *job, const struct address *of,
-    const struct address *to, bool hide)
-{
-	const struct user *u = user_find(r, of->bare);
-	const struct login *s;
-
-	if (u == NULL || of->kind != ADDRESS_USER)
-		return;
-	TAILQ_FOREACH(s, &u->sessions, of_user)
-		if (login_is_available(s))
-			tell_of(r, job, s, to, hide);
-}
-
 /* What was applied meanwhile is pushed only now (roster_applied()). */
 static void
 plan_unlock(struct router *r, struct plan *p)
@@ -451,26 +292,6 @@ plan_unlock(struct router *r, struct plan *p)
 		roster_push(r, p->other.user);
 	unlock(r, &p->own);
 	unlock(r, &p->other);
-}
-
-static void
-say_all(struct router *r, struct job *job)
-{
-	const struct plan *p = job->plan;
-	struct dkey key;
-
-	if (p->note & DO_RELAY)
-		say_relay(r, job);
-	if (p->note & DO_UNSUBSCRIBE) {
-		key = dkey_numbered(job, DKEY_TOLD, SAYS_UNSUBSCRIBE);
-		say_type(r, job, &key, "unsubscribe");
-	}
-	if (p->note & DO_UNSUBSCRIBED) {
-		key = dkey_numbered(job, DKEY_TOLD, SAYS_UNSUBSCRIBED);
-		say_type(r, job, &key, "unsubscribed");
-	}
-	if (p->note & DO_REPLY)
-		say_reply(r, job);
 }
 
 /*
@@ -487,17 +308,17 @@ plan_tell(struct router *r, struct job *job)
 	job->stage = PLAN_TOLD;
 	address_read(r, text_of(p->contact), &contact);
 	if (p->note & DO_HIDE)
-		tell_all(r, job, &p->from, &contact, true);
-	say_all(r, job);
+		plan_show(r, job, &p->from, &contact, true);
+	plan_say(r, job);
 	plan_unlock(r, p);
 	if (p->note & DO_SHOW)
-		tell_all(r, job, &p->from, &contact, false);
+		plan_show(r, job, &p->from, &contact, false);
 	if (p->note & DO_SHOW)
 		pep_shown(r, &p->from, &contact);
 	if (p->note & DO_SHOW_BACK)
 		pep_shown(r, &contact, &p->from);
 	if (p->note & (DO_SHOW_BACK | DO_HIDE_BACK))
-		tell_all(r, job, &contact, &p->from, p->note & DO_HIDE_BACK);
+		plan_show(r, job, &contact, &p->from, p->note & DO_HIDE_BACK);
 	if (job->f.kind != FRAME_IQ)
 		return;
 	reply_iq(r, job, NULL, 0);
