@@ -12,7 +12,7 @@ from scenario import ADDRESS, SLOW, case, check
 
 OURS = True
 PLUGINS = (
-    "xep_0030", "xep_0049", "xep_0054", "xep_0060", "xep_0084", "xep_0092",
+    "xep_0004", "xep_0030", "xep_0049", "xep_0050", "xep_0054", "xep_0060", "xep_0084", "xep_0092",
     "xep_0107", "xep_0115", "xep_0153", "xep_0163", "xep_0172", "xep_0191",
     "xep_0199", "xep_0202", "xep_0222", "xep_0223")
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
@@ -232,5 +232,30 @@ def keeps_private_items(s):
             ann.boundjid.bare, "urn:secret")
         values = config["pubsub_owner"]["configure"]["form"].get_values()
         check(values["pubsub#access_model"] == "whitelist", str(config))
+        await leave(ann)
+    play(run())
+
+
+@case("XEP-0050", "an administrator's client finds the commands, and runs one")
+def runs_commands(s):
+    async def run():
+        user = s.user()
+        s.server.need_user(user)
+        s.server.call("Admin.Add", name=user)
+        ann = await connect(s, user)
+        nodes = (await ann["xep_0050"].get_commands(s.domain))["disco_items"][
+            "items"]
+        add = "http://jabber.org/protocol/admin#add-user"
+        check(add in [n for _, n, _ in nodes], str(nodes))
+        answer = await ann["xep_0050"].send_command(s.domain, add)
+        check(answer["command"]["status"] == "executing", str(answer))
+        form = answer["command"]["form"]
+        form["type"] = "submit"
+        form.set_values({"accountjid": "by-slix@" + s.domain,
+                         "password": "p", "password-verify": "p"})
+        answer = await ann["xep_0050"].send_command(
+            s.domain, add, action="complete", payload=form,
+            sessionid=answer["command"]["sessionid"])
+        check(answer["command"]["status"] == "completed", str(answer))
         await leave(ann)
     play(run())

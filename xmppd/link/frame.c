@@ -549,5 +549,7 @@ down_answer_decode(struct cursor *c, struct down_answer *m)
 	m->id = cursor_u64(c);
 	m->code = (int32_t)cursor_u32(c);
 	m->data = bytes_decode(c);
+	if (m->data.data == NULL)
+		return RES_INVALID;
 	return decoded(c);
 }

@@ -126,8 +126,26 @@ read_count(const char *text)
 	return value;
 }
 
+/* Lines without empty ones at either end. */
 static char *
-read_list(const struct xml *field)
+trim_lines(struct buf *b)
+{
+	const char *text = buf_str(b);
+	size_t len = b->len;
+	char *trimmed;
+
+	for (; len > 0 && *text == '\n'; len--)
+		text++;
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	trimmed = xstrndup(text, len);
+	buf_clear(b);
+	return trimmed;
+}
+
+/* The values of a field, each a line; of a list none may be several. */
+static char *
+read_lines(const struct xml *field, bool list)
 {
 	struct buf b = { 0 };
 	const struct xml *v;
@@ -137,15 +155,15 @@ read_list(const struct xml *field)
 	     v = xml_next(v, "value", NS_DATA)) {
 		if (++count > LIST_MAX_VALUES ||
 		    strlen(v->text) > TEXT_MAX_BYTES ||
-		    strchr(v->text, '\n') != NULL) {
+		    (list && strchr(v->text, '\n') != NULL)) {
 			buf_clear(&b);
 			return NULL;
 		}
-		if (b.len > 0)
+		if (count > 1)
 			buf_add_str(&b, "\n");
 		buf_add_str(&b, v->text);
 	}
-	return buf_steal_str(&b);
+	return trim_lines(&b);
 }
 
 /* What a field says, in the option's one form; NULL: it has no such value. */
@@ -161,14 +179,12 @@ read_value(enum node_option o, const struct xml *field)
 		return read_choice(text, options[o].choices);
 	case OPTION_COUNT:
 		return read_count(text);
-	case OPTION_LIST:
-		return read_list(field);
 	case OPTION_TEXT:
+		return read_lines(field, false);
+	case OPTION_LIST:
 		break;
 	}
-	if (text == NULL)
-		text = "";
-	return strlen(text) > TEXT_MAX_BYTES ? NULL : xstrdup(text);
+	return read_lines(field, true);
 }
 
 /* ---- forms ------------------------------------------------------------- */
