@@ -15,6 +15,11 @@ bool blocking_blocks(
 bool blocking_between(
     struct router *r, const struct address *a, const struct address *b);
 
+/* The same, as far as it matters: with somebody of whom nothing is known there
+ * is no session to be told of anything, and the store isn't asked. */
+bool blocking_between_online(
+    struct router *r, const struct address *a, const struct address *b);
+
 /* Whether the stanza of a job goes no further: the sender has blocked whom it
  * is for, or is blocked there. *done is what the job's step is to return. */
 bool blocking_stops(struct router *r, struct job *job, bool *done);

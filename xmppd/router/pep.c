@@ -272,7 +272,7 @@ notify_interested(const struct notice *w, const struct user *u)
 	if (u == NULL || u->local == NULL)
 		return;
 	address_read(r, text_of(u->bare), &who);
-	if (blocking_between(r, &w->owner, &who) ||
+	if (blocking_between_online(r, &w->owner, &who) ||
 	    pep_access(w->node, &who, &condition) != 0)
 		return;
 	TAILQ_FOREACH(s, &u->sessions, of_user)
@@ -308,7 +308,7 @@ notify_subscriber(const struct notice *w, const char *jid)
 	struct user *u;
 
 	address_read(r, text_of(jid), &to);
-	if (blocking_between(r, &w->owner, &to) ||
+	if (blocking_between_online(r, &w->owner, &to) ||
 	    pep_access(w->node, &to, &condition) != 0)
 		return;
 	if (to.kind == ADDRESS_COMPONENT) {
@@ -390,7 +390,18 @@ pep_send_last(struct pep_node *n, struct login *s)
 	buf_clear(&b);
 }
 
-/* What a session wants of an account whose presence it sees. */
+/* Whether a contact lets the user see its presence. */
+static bool
+shows_presence(struct router *r, const struct address *owner, struct text bare)
+{
+	struct user *u = user_get(r, owner);
+
+	user_touch(r, u);
+	return roster_allows(r, u, bare);
+}
+
+/* What a session wants of an account, if it may see that one's presence. Most
+ * have no nodes, so that is asked first. */
 static void
 greet_from(struct router *r, struct login *s, const struct address *owner)
 {
@@ -403,7 +414,8 @@ greet_from(struct router *r, struct login *s, const struct address *owner)
 
 	free(account);
 	address_read(r, text_of(s->full), &who);
-	if (!any || blocking_between(r, owner, &who))
+	if (!any || !shows_presence(r, owner, who.bare) ||
+	    blocking_between(r, owner, &who))
 		return;
 	while (caps_next(r, s, &at, &name)) {
 		char *node = text_dup(name);
@@ -417,16 +429,6 @@ greet_from(struct router *r, struct login *s, const struct address *owner)
 			pep_send_last(&n, s);
 		pep_node_close(&n);
 	}
-}
-
-/* Whether a contact lets the user see its presence. */
-static bool
-shows_presence(struct router *r, const struct address *owner, const char *bare)
-{
-	struct user *u = user_get(r, owner);
-
-	user_touch(r, u);
-	return roster_allows(r, u, text_of(bare));
 }
 
 /* XEP-0163, 4.3.4. */
@@ -444,8 +446,7 @@ pep_greet(struct router *r, struct login *s)
 	greet_from(r, s, &owner);
 	TAILQ_FOREACH(c, roster_contacts(r, s->user), next) {
 		address_read(r, text_of(c->item.contact), &owner);
-		if (c->item.to && owner.kind == ADDRESS_USER &&
-		    shows_presence(r, &owner, s->user->bare))
+		if (c->item.to && owner.kind == ADDRESS_USER)
 			greet_from(r, s, &owner);
 	}
 }

@@ -155,7 +155,7 @@ fan_address(struct fan *f, const char *jid)
 	struct login *s;
 
 	address_read(f->r, text_of(jid), &to);
-	if (blocking_between(f->r, &f->from, &to))
+	if (blocking_between_online(f->r, &f->from, &to))
 		return;
 	if (to.kind == ADDRESS_COMPONENT) {
 		fan_component(f, &to);
@@ -353,7 +353,7 @@ probe_contact(struct fan *f, const struct contact *c)
 	struct user *u;
 
 	address_read(f->r, text_of(c->item.contact), &to);
-	if (blocking_between(f->r, &f->from, &to))
+	if (blocking_between_online(f->r, &f->from, &to))
 		return;
 	if (to.kind == ADDRESS_USER && c->item.to) {
 		u = user_find(f->r, to.bare);

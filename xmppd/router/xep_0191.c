@@ -135,6 +135,14 @@ blocking_between(
 	return blocking_blocks(r, a, b) || blocking_blocks(r, b, a);
 }
 
+bool
+blocking_between_online(
+    struct router *r, const struct address *a, const struct address *b)
+{
+	return (user_find(r, a->bare) != NULL && blocking_blocks(r, a, b)) ||
+	    (user_find(r, b->bare) != NULL && blocking_blocks(r, b, a));
+}
+
 static void
 item_changed(struct router *r, const struct store_op *op)
 {
