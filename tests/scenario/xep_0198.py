@@ -1,9 +1,10 @@
 """XEP-0198: Stream Management."""
 
+import hashlib
 import time
 
 from scenario import (
-    BIND, STANZA_ERRORS, STREAM_ERRORS, SLOW, Failure, case, check, fits, parse)
+    COMPONENT, SLOW, STANZA_ERRORS, Failure, case, check, fits, parse)
 
 SM = "urn:xmpp:sm:3"
 DELAY = "urn:xmpp:delay"
@@ -455,3 +456,49 @@ def components_manage_theirs(s):
               f"type='chat'/><r xmlns='{SM}'/>")
     got(ann, "back")
     echo.find(f"<a xmlns='{SM}' h='*'/>")
+
+
+@case("5", "a component sends <resume/> with its handshake, before it", True)
+def components_resume(s):
+    ann = s.online(s.user())
+    echo = s.component("resumed")
+    previd = enabled(echo).get("id")
+    message(ann, "x@" + echo.jid, "one")
+    got(echo, "one")
+    lose(echo)
+    message(ann, "x@" + echo.jid, "two")
+    ann.send(f"<iq type='get' id='q' to='{echo.jid}'><x xmlns='urn:x'/></iq>")
+    ann.sync()
+    for h, rest in ((1, ("two",)), (2, ())):
+        echo = component_again(s, "resumed", previd, h)
+        echo.expect(f"<resumed xmlns='{SM}' previd='{previd}' h='0'/>")
+        for body in rest:
+            echo.expect(f"<message id='{body}'/>")
+        echo.find("<iq type='get' id='q'/>")
+        lose(echo)
+    ann.expect_nothing()
+
+
+@case("5", "where there is nothing to resume it is a new session", True)
+def components_begin_anew(s):
+    s.component("anew").shut()
+    echo = component_again(s, "anew", "no-such-id", 0)
+    failed(echo, "item-not-found")
+    ann = s.online(s.user())
+    message(ann, "x@anew." + s.domain, "one")
+    got(echo, "one")
+
+
+def component_again(s, name, previd, h):
+    """A connection of a component that wants to go on as it was."""
+    secret = s.server.need_component(name)
+    full = f"{name}.{s.domain}"
+    peer = s.new(name, s.server.component_port, COMPONENT)
+    if s.server.component_tls:
+        peer.start_tls()
+    peer.open(more="", to=full)
+    digest = hashlib.sha1((peer.header["id"] + secret).encode()).hexdigest()
+    peer.send(f"<resume xmlns='{SM}' previd='{previd}' h='{h}'/>"
+              f"<handshake>{digest}</handshake>")
+    peer.expect("<handshake/>")
+    return peer

@@ -4,6 +4,8 @@
  *   header, to = its domain  -> ours, with an id; QUERY_COMPONENT
  *   <handshake/>, the answer -> both there: compared
  *     right: FRAME_BIND -> component_bound: <handshake/>
+ *     right, and <resume/> came before it (XEP-0198): <handshake/>, and
+ *       resume.c; if that comes to nothing, FRAME_BIND
  *     wrong: not-authorized, and the log says what is wrong
  */
 #include "xmppd/edge/session.h"
@@ -25,6 +27,9 @@ struct component_login {
 	char *handshake; /* what it sent; NULL: not yet */
 	bool answered;
 	char *secret; /* NULL: it is not known */
+	char *previd; /* to be resumed; NULL: nothing is */
+	uint32_t h;
+	bool welcome; /* <handshake/> was sent */
 };
 
 static void
@@ -37,6 +42,7 @@ component_forget_login(struct session *s)
 		return;
 	free(login->name);
 	free(login->handshake);
+	free(login->previd);
 	crypto_wipe_free(login->secret);
 	free(login);
 	s->component = NULL;
@@ -120,6 +126,53 @@ handshake_refused(struct session *s, const char *why)
 	session_error(s, STREAM_NOT_AUTHORIZED, NULL);
 }
 
+static void
+welcome(struct session *s)
+{
+	buf_add_str(&s->edge->out, "<handshake/>");
+	session_flush(s);
+}
+
+static void
+bind_domain(struct session *s)
+{
+	s->up.full = xstrdup(s->component->name);
+	stream_set_state(&s->stream, STREAM_BINDING, s->peer);
+	uplink_begin(
+	    s->edge->uplink, &s->up, SESSION_COMPONENT, session_window(s));
+}
+
+static void
+resume_done(struct session *s, bool resumed, const char *text)
+{
+	session_write(s, text, strlen(text));
+	if (!resumed)
+		bind_domain(s);
+}
+
+static void
+go_on_as(struct session *s, struct component_login *login)
+{
+	login->welcome = true;
+	welcome(s);
+	stream_set_state(&s->stream, STREAM_UNBOUND, s->peer);
+	resume_begin(s, login->name, login->previd, login->h, resume_done);
+}
+
+/* It comes before the handshake, which binds at once, and counts with it. */
+static void
+component_resume(struct session *s, const char *previd, uint32_t h)
+{
+	struct component_login *login = s->component;
+
+	if (login->previd != NULL) {
+		session_error(s, STREAM_NOT_AUTHORIZED, NULL);
+		return;
+	}
+	login->previd = xstrdup(previd);
+	login->h = h;
+}
+
 /* When both the handshake and the secret are there. */
 static void
 handshake_check(struct session *s)
@@ -136,11 +189,10 @@ handshake_check(struct session *s)
 		handshake_refused(s, "its secret is wrong");
 		return;
 	}
-	s->up.full = xstrdup(login->name);
-	stream_set_state(&s->stream, STREAM_BINDING, s->peer);
-	/* It speaks for many, so it may have half of all that is let out. */
-	uplink_begin(s->edge->uplink, &s->up, SESSION_COMPONENT,
-	    s->edge->cfg.window / 2);
+	if (login->previd != NULL)
+		go_on_as(s, login);
+	else
+		bind_domain(s);
 }
 
 static void
@@ -182,8 +234,8 @@ component_bound(struct session *s, struct text extra)
 {
 	(void)extra;
 	log_info("edge: component %s: connected from %s", s->up.full, s->peer);
-	buf_add_str(&s->edge->out, "<handshake/>");
-	session_flush(s);
+	if (!s->component->welcome)
+		welcome(s);
 	session_is_bound(s);
 }
 
@@ -209,5 +261,6 @@ const struct session_kind_ops component_ops = {
 	.answer = component_answer,
 	.bound = component_bound,
 	.refused = component_refused,
+	.resume = component_resume,
 	.forget_login = component_forget_login,
 };

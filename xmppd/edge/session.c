@@ -501,6 +501,13 @@ session_wait_first(struct session *s, int fd)
 
 /* ---- bound ------------------------------------------------------------- */
 
+uint32_t
+session_window(const struct session *s)
+{
+	return s->stream.component ? s->edge->cfg.window / 2
+				   : s->edge->cfg.session_window;
+}
+
 void
 session_is_bound(struct session *s)
 {

@@ -43,7 +43,7 @@ struct session_kind_ops {
 	/* `extra`: what else it says, as elements. */
 	void (*bound)(struct session *s, struct text extra);
 	void (*refused)(struct session *s, struct text condition);
-	/* <resume/>. NULL: it can't come where there is no bound session. */
+	/* <resume/> comes, and nothing is bound. */
 	void (*resume)(struct session *s, const char *previd, uint32_t h);
 	/* Frees what was for the login alone. */
 	void (*forget_login)(struct session *s);
@@ -215,6 +215,10 @@ void session_error(
     struct session *s, enum stream_error error, const char *text);
 void session_finish(struct session *s, const char *why);
 void session_abort(struct session *s, const char *why);
+
+/* How many of its frames may be unacknowledged: a component speaks for many, so
+ * it may have half of all that is let out. */
+uint32_t session_window(const struct session *s);
 
 /* The login is over: the session is bound, its limits are those of stanzas. */
 void session_is_bound(struct session *s);

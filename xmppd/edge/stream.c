@@ -391,6 +391,11 @@ stream_allows(const struct stream *s, enum stream_input input)
 {
 	if ((inputs[input].in & BIT(s->state)) != 0)
 		return fault_of(STREAM_ERROR_NONE, NULL);
+	/* XEP-0114 knows no features: a component says with its handshake that
+	 * it wants no session of its own. */
+	if (input == INPUT_MANAGEMENT && s->component &&
+	    s->state == STREAM_LOGIN)
+		return fault_of(STREAM_ERROR_NONE, NULL);
 	/* RFC 6120, 4.9.3.12: anything else before the login. */
 	if (input == INPUT_UNKNOWN &&
 	    (s->state == STREAM_PLAIN || s->state == STREAM_LOGIN))

@@ -32,7 +32,7 @@ yield_ask(struct session *s, const char *bare, const char *previd, uint32_t h)
 	s->up.full = xstrdup(bare);
 	uplink_resume(s->edge->uplink, &s->up,
 	    s->stream.component ? SESSION_COMPONENT : SESSION_CLIENT,
-	    s->edge->cfg.session_window, previd, count);
+	    session_window(s), previd, count);
 }
 
 /* "item-not-found", or with how much was handled; or "too-high", and how many
