@@ -490,7 +490,8 @@ def is_shown_in_disco(s):
         answer = ok(peer.iq("get", "<query xmlns='%s'/>" % INFO, ann.bare))
         check(any(i.get("category") == "pubsub" and i.get("type") == "pep"
                   for i in answer.iter("{%s}identity" % INFO)), "identity")
-        there = {f.get("var") for f in answer.iter("{%s}feature" % INFO)}
+        there = [f.get("var") for f in answer.iter("{%s}feature" % INFO)]
+        check(len(there) == len(set(there)), "twice: %s" % there)
         for name in ("access-presence", "auto-create", "auto-subscribe",
                      "filtered-notifications", "publish", "retrieve-items",
                      "subscribe", "publish-options", "config-node-max"):
@@ -541,10 +542,11 @@ def server_has_a_hash(s):
     for node in ("", " node='%s#%s'" % (c.get("node"), c.get("ver"))):
         answer = ok(peer.iq("get", "<query xmlns='%s'%s/>" % (INFO, node),
                             s.domain))
+        there = [f.get("var") for f in answer.iter("{%s}feature" % INFO)]
+        check(len(there) == len(set(there)), "twice: %s" % there)
         text = "".join(sorted("%s/%s//%s<" % (
             i.get("category"), i.get("type"), i.get("name", ""))
             for i in answer.iter("{%s}identity" % INFO)))
-        text += "".join(sorted(f.get("var") + "<" for f in answer.iter(
-            "{%s}feature" % INFO)))
+        text += "".join(sorted(name + "<" for name in there))
         digest = hashlib.sha1(text.encode()).digest()
         check(base64.b64encode(digest).decode() == c.get("ver"), text)

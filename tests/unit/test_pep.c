@@ -331,6 +331,8 @@ deletion_is_told_once_though_its_leader_is_lost(void **state)
 	world_elect(w, 1, 1U << 2, 1);
 	world_wait(w, 1000);
 	assert_has(client_next(f->ann), "type='result' id='2'");
+	assert_has(client_next(f->bob), "<delete node='n'/>");
+	expect_nothing(f->bob);
 	assert_false(store_item_any(w->store, "ann", SPACE_PEP));
 	assert_false(store_item_any(w->store, "ann", SPACE_PEP_NODE));
 }

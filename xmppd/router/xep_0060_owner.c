@@ -121,16 +121,27 @@ purge(struct pep_request *q)
 	return 0;
 }
 
+/* Whether those who see the owner's presence may know of the node. */
+static bool
+is_shown(const struct pep_request *q)
+{
+	return node_config_is(&q->node.config, NODE_ACCESS, "presence") ||
+	    node_config_is(&q->node.config, NODE_ACCESS, "open");
+}
+
 /* Subscribers are told before the node is gone, as then nobody knows who they
- * are; should it be left by a lost leader they are told again by that name. */
+ * are. The note says whether contacts may be told again by that name, should
+ * this leader be lost. */
 static enum stanza_error
 delete_store(struct pep_request *q)
 {
 	struct store_node part = pep_items(&q->node);
 	struct change change = { 0 };
 
-	if (node_config_on(&q->node.config, NODE_NOTIFY_DELETE))
+	if (node_config_on(&q->node.config, NODE_NOTIFY_DELETE)) {
 		notify_node(q, "delete");
+		change.note = is_shown(q);
+	}
 	change_del(&change, &part, NULL);
 	part.space = SPACE_PEP_WHO;
 	change_del(&change, &part, NULL);
@@ -145,6 +156,7 @@ static enum stanza_error delete (struct pep_request *q) {
 
 	if (!iq_stored(q->r, q->job, &e)) return e != 0 ? e : delete_store(q);
 	reply_iq(q->r, q->job, NULL, 0);
+	if (iq_note(q->r, q->job) != 0) notify_node(q, "delete");
 	return 0;
 }
 
