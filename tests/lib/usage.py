@@ -40,6 +40,7 @@ ABSENT = {
     "ca": "absent", "member": "127.9.9.9:5222", "zone": "absent.example",
     "server": "127.9.9.9", "record": "absent.example. IN A 10.0.0.1",
     "name": "absent", "interface": "d", "domain": "absent.example",
+    "role": "sales",
 }
 # Commands that want something that is there.
 REFER = re.compile(r"(xmpp (listen|certs|cluster (trust|remove))|iface|ipv4|"

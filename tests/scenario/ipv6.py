@@ -69,8 +69,8 @@ def leader(servers):
 def talk(a, b, number):
     a.send("<message to='%s' type='chat'><body>%d</body></message>" % (
         b.jid, number))
-    b.expect("<message from='%s' to='%s' type='chat'><body>%d</body>"
-             "</message>" % (a.jid, b.jid, number), 10)
+    b.expect("<message from='%s' to='%s' type='chat'><body>%d</body>" % (
+        a.jid, b.jid, number), 10)
 
 
 def test_each_peer_is_listed_once_by_its_address(first):
