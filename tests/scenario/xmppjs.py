@@ -3,40 +3,20 @@ as a client has them that nobody here wrote."""
 
 import json
 import os
-import shutil
 import subprocess
 
+from javascript import install
 from logins import SASL2
 from scenario import ADDRESS, SLOW, Failure, case, check
 
 OURS = True
-HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.join(os.path.dirname(HERE), "js")
 FEATURES = "stream:features"
-
-
-def setup(server):
-    """Installs what package-lock.json names, once, into the build folder."""
-    folder = server.build + "/js"
-    os.makedirs(folder, exist_ok=True)
-    old = folder + "/package-lock.json"
-    new = SOURCE + "/package-lock.json"
-    if not os.path.exists(folder + "/node_modules") or open(
-            old).read() != open(new).read():
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(SOURCE, name), folder)
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False)
-        check(done.returncode == 0, "npm: " + done.stdout)
 
 
 def run(s, script, user):
     """What it prints, by line."""
     s.server.need_user(user)
-    folder = s.server.build + "/js"
-    shutil.copy(os.path.join(SOURCE, script), folder)
+    folder = install(s.server, script)
     try:
         done = subprocess.run(
             ["node", script, "xmpp://%s:%d" % (ADDRESS, s.server.port),

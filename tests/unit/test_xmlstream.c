@@ -481,6 +481,66 @@ marks_what_children_are(void **state)
 	buf_clear(&b);
 }
 
+/* RFC 7395, 3.3.3: "|" ends a message. */
+static const struct {
+	const char *input, *expected;
+} framed[] = {
+	{ "<presence xmlns='jabber:client'/>|<iq xmlns='jabber:client'/>|",
+	    "<presence/> first={} n=0 body=0\n<iq/> first={} n=0 body=0\n" },
+	{ "<?xml version='1.0'?>\n<c:iq xmlns:c='jabber:client'/> \n|",
+	    "<iq xmlns:c='jabber:client'/> first={} n=0 body=0\n" },
+	{ "<open xmlns='urn:f' to='a'/>|",
+	    "<open xmlns='urn:f' to='a'/> first={} n=0 body=0\n" },
+	{ "<presence/>|", "<presence xmlns=''/> first={} n=0 body=0\n" },
+	{ "|", "error not-well-formed\n" },
+	{ "<a>|", "error not-well-formed\n" },
+	{ "<a>|</a>|", "error not-well-formed\n" },
+	{ "<a/></a>|",
+	    "<a xmlns=''/> first={} n=0 body=0\nerror not-well-formed\n" },
+	{ "<a/><b/>|",
+	    "<a xmlns=''/> first={} n=0 body=0\nerror not-well-formed\n" },
+	{ "<a/><!-- x -->|",
+	    "<a xmlns=''/> first={} n=0 body=0\nerror restricted-xml\n" },
+	{ "<stream:error/>|", "error not-well-formed\n" },
+	{ "<a xmlns:p='urn:p'/>|<p:b/>|",
+	    "<a xmlns='' xmlns:p='urn:p'/> first={} n=0 body=0\n"
+	    "error not-well-formed\n" },
+	{ "<!DOCTYPE a><a/>|", "error restricted-xml\n" },
+	{ "<?xml version='1.0' encoding='latin1'?><a/>|",
+	    "error unsupported-encoding\n" },
+	{ "x|", "error not-well-formed\n" },
+};
+
+static void
+each_message_is_a_document(void **state)
+{
+	static const size_t chunks[] = { 1, 2, 5, 1000 };
+	size_t part;
+
+	(void)state;
+	for (size_t i = 0; i < 4 * sizeof(framed) / sizeof(framed[0]); i++) {
+		const char *at = framed[i / 4].input;
+		struct trace t = { { 0 }, NULL, false, false };
+
+		t.x = xmlstream_new(&limits, &ops, &t);
+		xmlstream_set_framed(t.x, NS_CLIENT);
+		while (*at != '\0') {
+			part = strcspn(at, "|");
+			part = part < chunks[i % 4] ? part : chunks[i % 4];
+			xmlstream_feed(t.x, (const uint8_t *)at, part);
+			xmlstream_rest(t.x);
+			at += part;
+			if (*at != '|')
+				continue;
+			xmlstream_end_frame(t.x);
+			at++;
+		}
+		xmlstream_free(t.x);
+		assert_string_equal(buf_str(&t.log), framed[i / 4].expected);
+		buf_clear(&t.log);
+	}
+}
+
 int
 main(void)
 {
@@ -493,6 +553,7 @@ main(void)
 		cmocka_unit_test(restart_can_drop_what_was_typed_ahead),
 		cmocka_unit_test(limits_the_size_of_an_element),
 		cmocka_unit_test(marks_what_children_are),
+		cmocka_unit_test(each_message_is_a_document),
 		cmocka_unit_test(many_small_elements_are_within_the_limit),
 	};
 

@@ -410,8 +410,10 @@ stream_write_end(struct stream *s, struct buf *out)
 {
 	if (!s->header_sent)
 		header_write(s, s->domain, out);
+	/* Strophe.js knows it in just this form. */
 	buf_add_str(out,
-	    s->framed ? "<close xmlns='" NS_FRAMING "'/>" : "</stream:stream>");
+	    s->framed ? "<close xmlns=\"" NS_FRAMING "\" />"
+		      : "</stream:stream>");
 }
 
 void

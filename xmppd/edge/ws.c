@@ -143,19 +143,15 @@ frames_settle(struct ws *ws)
 static void
 frames_read(struct ws *ws, const uint8_t *data, size_t len)
 {
-	bool failed;
-
 	ws->in = data;
 	ws->in_len = len;
 	ws->busy = true;
-	failed = wslay_event_recv(ws->frames) != 0;
+	wslay_event_recv(ws->frames); /* what fails ends with a Close */
 	ws->busy = false;
 	ws->in = NULL;
 	ws->in_len = 0;
 	if (ws->gone)
 		ws_free(ws);
-	else if (failed)
-		session_abort(ws->session, "WebSocket failed");
 	else
 		frames_settle(ws);
 }
