@@ -273,6 +273,7 @@ class Archiving(Xmppd):
 
     name = "+archive"
     archive = "always"
+    template = None
 
 
 def add_accounts(folder, users):
