@@ -52,7 +52,7 @@ say(struct client *c, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	client_say(c, text);
-	world_run(c->world);
+	world_wait(c->world, 20);
 }
 
 static uint64_t
@@ -229,7 +229,7 @@ a_delivery_does_not_wait_but_the_acknowledgement_does(void **state)
 	assert_true(has(client_next(bob), "<body>2</body>"));
 	assert_int_equal(uplink_unacked(w->nodes[1].uplink), 2);
 	assert_int_equal(archived(w, "bob"), 0);
-	world_run(w);
+	world_wait(w, 20);
 	assert_int_equal(uplink_unacked(w->nodes[1].uplink), 0);
 	assert_int_equal(archived(w, "bob"), 2);
 }

@@ -13,12 +13,17 @@
 /* A batch that is that long doesn't wait for the one under way. */
 #define BATCH_BYTES (48U << 10)
 #define SWEEP_MS 10000
+/* Each command costs a write to a disk: under load they are this far apart.
+ * Only acknowledgements wait for that. */
+#define PAUSE_MS 10
 
 struct archiving {
-	uint8_t usual;           /* of accounts that didn't say */
-	struct buf command;      /* the batch that is collected; empty: none */
-	uint64_t batch;          /* its number; they begin with the term */
-	uint64_t applied;        /* all up to this one have been */
+	uint8_t usual;      /* of accounts that didn't say */
+	struct buf command; /* the batch that is collected; empty: none */
+	uint64_t batch;     /* its number; they begin with the term */
+	uint64_t applied;   /* all up to this one have been */
+	uint64_t next_flush;
+	bool hurry;              /* somebody asks for what is collected */
 	struct job_list waiting; /* in the order of their batches */
 	uint64_t next_sweep;
 	bool sweeping; /* a sweep is in the log */
@@ -294,15 +299,28 @@ archive_add(struct router *r, struct job *job, bool accepted)
 		archive_flush(r);
 }
 
-/* While one is under way the next is collected, unless it is long. */
+/* While one is under way, or soon after, the next is collected; unless it is
+ * long, or asked for. */
+static bool
+is_due(const struct router *r)
+{
+	const struct archiving *a = r->archiving;
+
+	if (a->command.len == 0)
+		return false;
+	return a->hurry || a->command.len >= BATCH_BYTES ||
+	    (a->batch == a->applied + 1 && r->now >= a->next_flush);
+}
+
 void
 archive_flush(struct router *r)
 {
 	struct archiving *a = r->archiving;
 
-	if (a->command.len == 0 ||
-	    (a->batch != a->applied + 1 && a->command.len < BATCH_BYTES))
+	if (!is_due(r))
 		return;
+	a->hurry = false;
+	a->next_flush = r->now + PAUSE_MS;
 	store_cmd_archive_end(&a->command);
 	r->env.propose(r->env.arg, a->command.data, a->command.len);
 	buf_reset(&a->command);
@@ -321,8 +339,10 @@ archive_is_settled(struct router *r, struct job *job)
 {
 	struct archiving *a = r->archiving;
 
-	if (job->archived == 0)
+	if (job->archived == 0) {
 		job->archived = a->command.len > 0 ? a->batch : a->batch - 1;
+		a->hurry = true;
+	}
 	return archive_is_done(r, job);
 }
 
