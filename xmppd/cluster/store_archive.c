@@ -123,19 +123,32 @@ of_find(struct db *db, struct text account, struct archive_of *of)
 	return found || of_make(db, account, of);
 }
 
+/* At its end; its beginning is indexed, and seldom changes. */
 static void
-of_set(struct db *db, const struct archive_of *of)
+of_set_end(struct db *db, struct text account, const struct archive_of *of)
 {
 	struct db_query *q = db_query(db,
-	    "UPDATE archive_of SET first = ?, next = ?, bytes = ?,"
-	    " oldest = iif(?1 < ?2, ?4, NULL), newest = ? WHERE id = ?");
+	    "UPDATE archive_of SET next = ?, bytes = ?, newest = ?"
+	    " WHERE local = ?");
 
-	db_bind_int(q, of->first);
 	db_bind_int(q, of->next);
 	db_bind_int(q, of->bytes);
-	db_bind_int(q, of->oldest);
 	db_bind_int(q, of->newest);
-	db_bind_int(q, of->id);
+	db_bind_text_n(q, account.data, account.len);
+	db_run(q);
+}
+
+static void
+of_set(struct db *db, struct text account, const struct archive_of *of)
+{
+	struct db_query *q = db_query(db,
+	    "UPDATE archive_of SET first = ?1,"
+	    " oldest = iif(?1 < next, ?2, NULL) WHERE local = ?3");
+
+	of_set_end(db, account, of);
+	db_bind_int(q, of->first);
+	db_bind_int(q, of->oldest);
+	db_bind_text_n(q, account.data, account.len);
 	db_run(q);
 }
 
@@ -198,21 +211,28 @@ add(struct db *db, const struct archive_message *m,
     const struct archive_entry *in, int64_t limit)
 {
 	struct archive_of of;
+	int64_t first;
 
 	if (!of_find(db, in->account, &of))
 		return;
+	first = of.first;
 	if (m->time > of.newest)
 		of.newest = m->time;
 	if (!insert(db, &of, m, in))
 		return;
-	if (of.first == of.next)
+	if (of.first == of.next) {
 		of.oldest = of.newest;
+		first = 0;
+	}
 	of.next++;
 	of.bytes += (int64_t)m->stanza.len + OVERHEAD;
 	for (int i = 0;
 	     i < TRIM_MAX && of.bytes > limit && of.first < of.next - 1; i++)
 		trim_one(db, &of);
-	of_set(db, &of);
+	if (of.first == first)
+		of_set_end(db, in->account, &of);
+	else
+		of_set(db, in->account, &of);
 }
 
 int
@@ -290,13 +310,13 @@ sweep_old(struct db *db, int64_t horizon)
 		free(local);
 		return 0;
 	}
-	free(local);
 	while (count < SWEEP_MAX / SWEEP_ARCHIVES && of.first < of.next &&
 	    of.oldest < horizon) {
 		trim_one(db, &of);
 		count++;
 	}
-	of_set(db, &of);
+	of_set(db, text_of(local), &of);
+	free(local);
 	return count;
 }
 

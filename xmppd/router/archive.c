@@ -15,7 +15,7 @@
 #define SWEEP_MS 10000
 /* Each command costs a write to a disk: under load they are this far apart.
  * Only acknowledgements wait for that. */
-#define PAUSE_MS 10
+#define PAUSE_MS 20
 
 struct archiving {
 	uint8_t usual;      /* of accounts that didn't say */
