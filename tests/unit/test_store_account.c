@@ -401,6 +401,30 @@ removed_items_are_remembered_by_version(void **state)
 	assert_int_equal(removed(f, 0, first, sizeof(first)), 0);
 }
 
+/* Only those of the newest 4096 versions, of whoever's roster, are known. */
+static void
+removed_items_are_known_to_be_all_or_not(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_roster out;
+	uint64_t version;
+	size_t count = 0;
+	bool all;
+
+	put(f, "ann", BOB, "v");
+	version = store_account(f->store, "ann").version;
+	take(f, "ann", BOB);
+	do {
+		put(f, "bob", "ann@example.org", "v");
+		all = store_removed(f->store, "ann", version, &out);
+		store_roster_clear(&out);
+	} while (all && count++ < 5000);
+	assert_false(all);
+	assert_int_equal(count + 1, 4096);
+	assert_true(store_removed(f->store, "ann", version + 1, &out));
+	store_roster_clear(&out);
+}
+
 static void
 only_the_newest_removals_are_remembered(void **state)
 {
@@ -430,6 +454,7 @@ main(void)
 		T(components_have_it_stored),
 		T(contacts_at_a_component_come_in_pages),
 		T(removed_items_are_remembered_by_version),
+		T(removed_items_are_known_to_be_all_or_not),
 		T(only_the_newest_removals_are_remembered),
 	};
 
