@@ -17,9 +17,6 @@ bool caps_wants(struct router *r, struct login *s, const char *node);
 bool caps_next(
     struct router *r, struct login *s, const char **at, struct text *node);
 
-/* Tells an edge the hash of what the server can do. */
-void caps_announce(struct router *r, struct edge_state *e);
-
 /* It is unavailable, or gone. */
 void caps_forget(struct router *r, struct login *s);
 

@@ -444,7 +444,7 @@ void login_refused(struct router *r, struct login *s);
 void login_kick(
     struct router *r, struct login *s, const char *condition, const char *text);
 void login_set_presence(struct login *s, struct bytes *presence);
-int login_away(struct router *r, struct edge_state *e, struct cursor *c);
+int login_away(struct router *r, const struct edge_state *e, struct cursor *c);
 bool login_want(struct router *r, struct job *job, uint8_t set, uint8_t unset);
 void login_end(struct router *r, struct login *s, struct text farewell);
 void login_told_end(struct router *r, struct login *s);
@@ -478,6 +478,9 @@ void registry_load_domains(struct router *r);
 void registry_free_domains(struct router *r);
 void components_load(struct router *r);
 void components_free(struct router *r);
+
+/* xep_0115.c: tells an edge the hash of what the server can do */
+void caps_announce(struct router *r, struct edge_state *e);
 
 /* mirror.c */
 uint64_t mirror_event(struct router *r);

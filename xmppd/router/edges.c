@@ -15,7 +15,6 @@
 #include "common/log.h"
 #include "common/result.h"
 #include "common/xmalloc.h"
-#include "xmppd/router/caps.h"
 #include "xmppd/router/core.h"
 
 #define EDGES_MAX 64
@@ -434,7 +433,7 @@ receive_taken(struct router *r, struct cursor *c)
 }
 
 static int
-receive_refused(struct router *r, struct edge_state *e, struct cursor *c)
+receive_refused(struct router *r, const struct edge_state *e, struct cursor *c)
 {
 	struct delivery_id id;
 	struct delivery *d;

@@ -91,6 +91,15 @@ struct pep_verb {
 enum stanza_error pep_handle(struct router *r, struct job *job,
     const struct xml *top, const struct pep_verb *verbs);
 
+/* Answers with <pubsub/> around this, which is cleared. */
+void pep_answer(struct pep_request *q, struct buf *inner);
+
+/* pep_subscribe.c */
+enum stanza_error pep_subscribe(struct pep_request *q);
+enum stanza_error pep_unsubscribe(struct pep_request *q);
+enum stanza_error pep_subscriptions(struct pep_request *q);
+enum stanza_error pep_affiliations(struct pep_request *q);
+
 enum stanza_error pep_refuse(
     struct pep_request *q, enum stanza_error e, const char *condition);
 

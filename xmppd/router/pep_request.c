@@ -119,3 +119,16 @@ pep_handle(struct router *r, struct job *job, const struct xml *top,
 	pep_node_close(&q.node);
 	return e;
 }
+
+void
+pep_answer(struct pep_request *q, struct buf *inner)
+{
+	struct buf b = { 0 };
+
+	buf_add_str(&b, "<pubsub xmlns='" NS_PUBSUB "'>");
+	buf_add(&b, inner->data, inner->len);
+	buf_add_str(&b, "</pubsub>");
+	reply_iq(q->r, q->job, &b, 0);
+	buf_clear(&b);
+	buf_clear(inner);
+}

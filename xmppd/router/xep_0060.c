@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/crypto.h"
-#include "common/jid.h"
 #include "common/strutil.h"
 #include "common/xmalloc.h"
 #include "xmppd/router/avatar.h"
@@ -17,23 +16,9 @@
 
 #define NODES_MAX 1000 /* of an account */
 #define ITEMS_MAX 100  /* of one publication */
-#define WHO_MAX 1000   /* of a node */
 #define ID_MAX 1000
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (512U << 10) /* of an answer; one item may be beyond */
-
-static void
-answer(struct pep_request *q, struct buf *inner)
-{
-	struct buf b = { 0 };
-
-	buf_add_str(&b, "<pubsub xmlns='" NS_PUBSUB "'>");
-	buf_add(&b, inner->data, inner->len);
-	buf_add_str(&b, "</pubsub>");
-	reply_iq(q->r, q->job, &b, 0);
-	buf_clear(&b);
-	buf_clear(inner);
-}
 
 /* ---- publish (7.1) ----------------------------------------------------- */
 
@@ -162,12 +147,12 @@ publish_store(struct pep_request *q)
 		e = put_node(q, &change);
 	if (e == 0 && node_config_on(&q->node.config, NODE_PERSIST))
 		put_items(q, &change);
-	if (e == 0)
-		avatar_published(&q->node, first_item(q)->children, &change);
-	if (e == 0)
-		return iq_store(q->r, q->job, &change);
-	change_clear(&change);
-	return e;
+	if (e != 0) {
+		change_clear(&change);
+		return e;
+	}
+	avatar_published(&q->node, first_item(q)->children, &change);
+	return iq_store(q->r, q->job, &change);
 }
 
 /* The items as subscribers are shown them, or as the publisher is. */
@@ -202,7 +187,7 @@ publish(struct pep_request *q)
 	if (!iq_stored(q->r, q->job, &e))
 		return e != 0 ? e : publish_store(q);
 	write_items(q, &b, "publish", false);
-	answer(q, &b);
+	pep_answer(q, &b);
 	write_items(q, &b, "items",
 	    node_config_on(&q->node.config, NODE_DELIVER_PAYLOADS));
 	pep_notify(&q->node, q->job, &b, 1);
@@ -436,200 +421,7 @@ items(struct pep_request *q)
 	if (rsm.there || store_item_count(q->r->env.store, &page) > PAGE_ITEMS)
 		buf_add(&b, set.data, set.len);
 	buf_clear(&set);
-	answer(q, &b);
-	return 0;
-}
-
-/* ---- subscribe, unsubscribe (6.1, 6.2) --------------------------------- */
-
-/* 6.1.3.1: one subscribes oneself. The prepared JID; NULL if it isn't. */
-static char *
-own_jid(const struct pep_request *q)
-{
-	const char *text = xml_attr(q->verb, "jid");
-	struct jid jid;
-	char *full = NULL;
-	struct text bare;
-
-	if (text == NULL || jid_parse(text, strlen(text), &jid) != 0)
-		return NULL;
-	bare.data = jid.full;
-	bare.len = jid.bare;
-	if (text_equal(bare, q->from.bare) &&
-	    (!jid_has_resource(&jid) || text_is(q->from.full, jid.full) ||
-		q->job->f.session_kind == SESSION_COMPONENT))
-		full = xstrdup(jid.full);
-	jid_clear(&jid);
-	return full;
-}
-
-static enum stanza_error
-store_subscription(
-    struct pep_request *q, const char *jid, const char *subscription)
-{
-	struct change change = { 0 };
-
-	pep_who_put(q->r, &change, &q->node, jid, subscription,
-	    pep_affiliation(&q->node, text_of(jid)));
-	return iq_store(q->r, q->job, &change);
-}
-
-/* What a subscription is to be: "pending" where the owner has to agree. */
-static enum stanza_error
-subscribe_store(struct pep_request *q, const char *jid)
-{
-	const char *condition;
-	enum stanza_error e = pep_access(&q->node, &q->from, &condition);
-
-	if (e != 0 && str_equal(condition, "not-subscribed"))
-		return store_subscription(q, jid, "pending");
-	if (e != 0)
-		return pep_refuse(q, e, condition);
-	if (q->node.who_count >= WHO_MAX)
-		return pep_refuse(
-		    q, STANZA_POLICY_VIOLATION, "too-many-subscriptions");
-	return store_subscription(q, jid, "subscribed");
-}
-
-static void
-answer_subscribed(struct pep_request *q, const char *jid)
-{
-	struct login *s = login_find(q->r, &q->job->f.sid);
-	const char *state = pep_subscription(&q->node, text_of(jid));
-	struct buf b = { 0 };
-
-	buf_add_str(&b, "<subscription");
-	xml_add_attr(&b, "node", q->node.name);
-	xml_add_attr(&b, "jid", jid);
-	xml_add_attr(&b, "subscription", state);
-	buf_add_str(&b, "/>");
-	answer(q, &b);
-	if (login_is_there(s) && s->kind == SESSION_CLIENT &&
-	    str_equal(state, "subscribed") &&
-	    !node_config_is(&q->node.config, NODE_SEND_LAST, "never"))
-		pep_send_last(&q->node, s);
-}
-
-static enum stanza_error
-subscribe(struct pep_request *q)
-{
-	char *jid = own_jid(q);
-	enum stanza_error e;
-
-	if (jid == NULL)
-		return pep_refuse(q, STANZA_BAD_REQUEST, "invalid-jid");
-	if (iq_stored(q->r, q->job, &e))
-		answer_subscribed(q, jid);
-	else if (e == 0)
-		e = subscribe_store(q, jid);
-	free(jid);
-	return e;
-}
-
-static enum stanza_error
-unsubscribe(struct pep_request *q)
-{
-	char *jid = own_jid(q);
-	enum stanza_error e;
-
-	if (jid == NULL)
-		return pep_refuse(q, STANZA_BAD_REQUEST, "invalid-jid");
-	if (iq_stored(q->r, q->job, &e))
-		reply_iq(q->r, q->job, NULL, 0);
-	else if (e == 0 &&
-	    str_equal(pep_subscription(&q->node, text_of(jid)), "none"))
-		e = pep_refuse(q, STANZA_UNEXPECTED_REQUEST, "not-subscribed");
-	else if (e == 0)
-		e = store_subscription(q, jid, "none");
-	free(jid);
-	return e;
-}
-
-/* ---- what one is to the nodes (5.6, 5.7) ------------------------------- */
-
-typedef void (*write_fn)(
-    struct pep_request *q, struct pep_node *n, struct buf *b);
-
-static void
-each_node(struct pep_request *q, struct buf *b, write_fn write)
-{
-	const struct store_node nodes = { .local = q->node.account,
-		.space = SPACE_PEP_NODE,
-		.node = "",
-		.no_values = true };
-	struct store_item *list;
-	struct pep_node n;
-	size_t count;
-
-	if (q->node.name != NULL) {
-		if (q->node.exists)
-			write(q, &q->node, b);
-		return;
-	}
-	count = store_items(q->r->env.store, &nodes, &list);
-	for (size_t i = 0; i < count; i++) {
-		pep_node_open(&n, q->r, &q->job->to, list[i].id);
-		write(q, &n, b);
-		pep_node_close(&n);
-	}
-	store_items_clear(list, count);
-}
-
-static void
-write_subscriptions(struct pep_request *q, struct pep_node *n, struct buf *b)
-{
-	pep_subscription(n, q->from.bare); /* so that they are read */
-	for (size_t i = 0; i < n->who_count; i++) {
-		struct text jid = text_of(n->who[i].id);
-		const char *state = pep_subscription(n, jid);
-		struct address a;
-
-		address_read(q->r, jid, &a);
-		if (!text_equal(a.bare, q->from.bare) ||
-		    str_equal(state, "none"))
-			continue;
-		buf_add_str(b, "<subscription");
-		xml_add_attr(b, "node", n->name);
-		xml_add_attr(b, "jid", n->who[i].id);
-		xml_add_attr(b, "subscription", state);
-		buf_add_str(b, "/>");
-	}
-}
-
-static enum stanza_error
-subscriptions(struct pep_request *q)
-{
-	struct buf b = { 0 };
-
-	buf_add_str(&b, "<subscriptions>");
-	each_node(q, &b, write_subscriptions);
-	buf_add_str(&b, "</subscriptions>");
-	answer(q, &b);
-	return 0;
-}
-
-static void
-write_affiliation(struct pep_request *q, struct pep_node *n, struct buf *b)
-{
-	const char *affiliation = pep_affiliation(n, q->from.bare);
-
-	if (str_equal(affiliation, "none"))
-		return;
-	buf_add_str(b, "<affiliation");
-	xml_add_attr(b, "node", n->name);
-	xml_add_attr(b, "affiliation", affiliation);
-	buf_add_str(b, "/>");
-}
-
-static enum stanza_error
-affiliations(struct pep_request *q)
-{
-	struct buf b = { 0 };
-
-	buf_add_str(&b, "<affiliations>");
-	each_node(q, &b, write_affiliation);
-	buf_add_str(&b, "</affiliations>");
-	answer(q, &b);
+	pep_answer(q, &b);
 	return 0;
 }
 
@@ -639,13 +431,13 @@ static const struct pep_verb verbs[] = {
 	{ TYPE_SET, "publish", PEP_ABSENT | PEP_STORES, publish },
 	{ TYPE_SET, "retract", PEP_STORES, retract },
 	{ TYPE_SET, "create", PEP_ANY_NODE | PEP_ABSENT | PEP_STORES, create },
-	{ TYPE_SET, "subscribe", PEP_OTHERS | PEP_STORES, subscribe },
-	{ TYPE_SET, "unsubscribe", PEP_OTHERS | PEP_STORES, unsubscribe },
+	{ TYPE_SET, "subscribe", PEP_OTHERS | PEP_STORES, pep_subscribe },
+	{ TYPE_SET, "unsubscribe", PEP_OTHERS | PEP_STORES, pep_unsubscribe },
 	{ TYPE_GET, "items", PEP_OTHERS, items },
 	{ TYPE_GET, "subscriptions", PEP_OTHERS | PEP_ANY_NODE | PEP_ABSENT,
-	    subscriptions },
+	    pep_subscriptions },
 	{ TYPE_GET, "affiliations", PEP_OTHERS | PEP_ANY_NODE | PEP_ABSENT,
-	    affiliations },
+	    pep_affiliations },
 	{ 0 },
 };
 

@@ -52,29 +52,37 @@ whom_read(struct router *r, const char *text, struct whom *w)
 
 typedef enum stanza_error (*whom_fn)(struct adhoc *a, const struct whom *w);
 
-/* Each address of a field; nothing is done if one of them is refused: `check`
- * is called for all of them before `act` is. */
+/* Calls it for each address of a field, until one is refused. */
 static enum stanza_error
-each(struct adhoc *a, const char *var, whom_fn check, whom_fn act)
+each_of(struct adhoc *a, const struct xml *field, whom_fn fn)
 {
-	const struct xml *field = form_field(a->form, var), *v;
-	const whom_fn fns[] = { check, act };
-	enum stanza_error e = field == NULL ? STANZA_BAD_REQUEST : 0;
+	enum stanza_error e = 0;
+	const struct xml *v;
 	struct whom w;
 	size_t count = 0;
 
-	for (size_t i = 0; i < 2 && e == 0; i++)
-		for (v = xml_child(field, "value", NS_DATA);
-		     v != NULL && e == 0; v = xml_next(v, "value", NS_DATA)) {
-			e = ++count > 2 * JIDS_MAX
-			    ? STANZA_NOT_ACCEPTABLE
-			    : whom_read(a->r, v->text, &w);
-			if (e != 0)
-				continue;
-			e = fns[i](a, &w);
-			whom_clear(&w);
-		}
+	for (v = xml_child(field, "value", NS_DATA); v != NULL && e == 0;
+	     v = xml_next(v, "value", NS_DATA)) {
+		if (++count > JIDS_MAX)
+			return STANZA_NOT_ACCEPTABLE;
+		e = whom_read(a->r, v->text, &w);
+		if (e != 0)
+			return e;
+		e = fn(a, &w);
+		whom_clear(&w);
+	}
 	return e;
+}
+
+/* Nothing is done if one of them is refused. */
+static enum stanza_error
+each(struct adhoc *a, const char *var, whom_fn check, whom_fn act)
+{
+	const struct xml *field = form_field(a->form, var);
+	enum stanza_error e =
+	    field == NULL ? STANZA_BAD_REQUEST : each_of(a, field, check);
+
+	return e != 0 ? e : each_of(a, field, act);
 }
 
 static enum stanza_error

@@ -339,7 +339,7 @@ missed(struct router *r, struct login *s)
 }
 
 int
-login_away(struct router *r, struct edge_state *e, struct cursor *c)
+login_away(struct router *r, const struct edge_state *e, struct cursor *c)
 {
 	struct up_away m;
 	struct login *s;
