@@ -4,7 +4,9 @@
  * that counts as under TLS. The input is a list of turns, each a letter, a
  * length and bytes: of the component (c), of the clients (p, q), down the link
  * (d), a stanza delivered (s), every frame acknowledged (a), the link down and
- * up (l), time that passes (t).
+ * up (l), time that passes (t). The component's session may be claimed by
+ * another edge (y), or kept (k); its connection may be lost, and another one
+ * asks for the session (o), and gets its state, spoilt by these bytes (z).
  */
 #include "xmppd/edge/edge.h"
 #include "xmppd/edge/logins.h"
@@ -45,6 +47,16 @@ static const char *const seeds[] = {
 	    "<iq type='get' id='1' from='x@cb1.example.org' to='a@b'>"
 	    "<q/></iq>") "a",
 	T("p", "\x1c", "<stream:stream xmlns='urn:x'") "t",
+	T("c", "\x2d", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	    T("s", "\x0a", "<message/>") T("s", "\x0b", "<message />")
+		T("c", "\x20", "<a xmlns='urn:xmpp:sm:3' h='1'/>")
+		    T("c", "\x1a", "<r xmlns='urn:xmpp:sm:3'/>") "ttotay",
+	T("c", "\x2d", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	    T("s", "\x0a", "<message/>") "ytaylotz\x02\x05\x01ttka",
+	T("c", "\x2d", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	    T("s", "\x0a", "<message/>") "tyotz\x01\x01tta",
+	T("c", "\x23", "<a xmlns='urn:xmpp:sm:3' h='9999'/>") "t",
+	T("q", "\x22", "<inactive xmlns='urn:xmpp:csi:0'/>") "t",
 	T("s", "\x0a", "<message/>") "l" T("s", "\x0a", "<message/>") "a",
 	T("c", "\x10", "</stream:stream>") "ta",
 	T("d", "\x09", "\x43\1\1\1\1\1\1\1\1") "t",
@@ -109,7 +121,8 @@ struct world {
 	uint64_t now, term, delivered;
 	bool linked, bound;
 	struct origin origin;
-	struct sid sid;
+	struct sid sid, heir;
+	struct buf state;   /* of the session, on its way */
 	struct buf answers; /* blocks: messages down */
 	uint64_t unacked[256];
 	size_t unacked_count;
@@ -148,6 +161,12 @@ frame_seen(struct world *w, const struct up_frame *f)
 
 	if (w->unacked_count < 256)
 		w->unacked[w->unacked_count++] = f->num;
+	if (f->kind == FRAME_RESUME)
+		w->heir = f->sid;
+	if (f->kind == FRAME_YIELD && f->child.data == NULL) {
+		buf_reset(&w->state);
+		buf_add(&w->state, f->payload.data, f->payload.len);
+	}
 	if (f->kind != FRAME_BIND)
 		return;
 	memset(&d, 0, sizeof(d));
@@ -293,7 +312,7 @@ peer_write(int fd, const void *data, size_t len)
 }
 
 static int
-component_new(struct world *w)
+component_new(struct world *w, const char *before)
 {
 	int fd = peer_new(w, true);
 	char in[1024] = "", text[64], hex[41];
@@ -305,15 +324,16 @@ component_new(struct world *w)
 	run(w);
 	n = read(fd, in, sizeof(in) - 1);
 	id = n > 0 ? strstr(in, " id='") : NULL;
-	fuzz_check(id != NULL, "a component is answered");
+	fuzz_check(id != NULL || before[0] != '\0', "a component is answered");
 	snprintf(text, sizeof(text), "%.32s" SECRET, id == NULL ? "" : id + 5);
 	crypto_sha1(text, strlen(text), digest);
 	crypto_hex(digest, sizeof(digest), hex);
+	peer_write(fd, before, strlen(before));
 	peer_write(fd, "<handshake>", 11);
 	peer_write(fd, hex, 40);
 	peer_write(fd, "</handshake>", 12);
 	run(w);
-	fuzz_check(w->bound, "and logged in");
+	fuzz_check(w->bound || before[0] != '\0', "and logged in");
 	return fd;
 }
 
@@ -334,6 +354,68 @@ deliver(struct world *w, const uint8_t *data, size_t len)
 	down_deliver_encode(&msg, w->term, &d);
 	edge_down(w->edge, msg.data, msg.len);
 	buf_clear(&msg);
+}
+
+/* A word of the router's about the session, as it would say it. */
+static void
+say(struct world *w, uint8_t kind, const struct sid *to, struct text payload)
+{
+	struct down_deliver d;
+	struct buf msg = { 0 };
+
+	memset(&d, 0, sizeof(d));
+	d.id.key.kind = DKEY_FRAME;
+	d.id.key.origin = (struct origin){ 2, 0, 2 };
+	d.id.key.num = ++w->delivered;
+	d.id.sid = *to;
+	d.kind = kind;
+	d.payload = payload;
+	down_deliver_encode(&msg, w->term, &d);
+	if (w->linked)
+		edge_down(w->edge, msg.data, msg.len);
+	buf_clear(&msg);
+}
+
+#define HEIR "00000002000000000000000000000001"
+
+static void
+claim(struct world *w)
+{
+	const struct managed *m;
+	struct buf b = { 0 };
+	size_t at = 0;
+
+	m = map_next(&w->edge->resumable, &at);
+	if (m == NULL)
+		return;
+	buf_addf(&b, "0 " HEIR " %s", m->id);
+	say(w, DELIVER_YIELD, &w->sid,
+	    (struct text){ (const char *)b.data, b.len });
+	buf_clear(&b);
+}
+
+/* The state that was seen, with these bytes in it somewhere. */
+static void
+resumed(struct world *w, const uint8_t *data, size_t len)
+{
+	if (len > 0 && w->state.len > len)
+		memcpy(
+		    w->state.data + data[0] % (w->state.len - len), data, len);
+	if (!sid_is_zero(&w->heir))
+		say(w, DELIVER_RESUMED, &w->heir,
+		    (struct text){ (const char *)w->state.data, w->state.len });
+}
+
+/* Another connection asks for what the first one had. */
+static void
+come_again(struct world *w, int *fd)
+{
+	static const char ask[] = "<resume xmlns='urn:xmpp:sm:3' h='0' "
+				  "previd='" HEIR "-x'/>";
+
+	close(*fd);
+	run(w);
+	*fd = component_new(w, ask);
 }
 
 static void
@@ -364,6 +446,9 @@ turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
     size_t len)
 {
 	switch (what) {
+	case 'z':
+		resumed(w, data, len);
+		break;
 	case 'c':
 		peer_write(fds[0], data, len);
 		break;
@@ -388,7 +473,8 @@ turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
 static void
 play(struct world *w, const uint8_t *data, size_t size)
 {
-	int fds[3] = { component_new(w), peer_new(w, false), secure_new(w) };
+	int fds[3] = { component_new(w, ""), peer_new(w, false),
+		secure_new(w) };
 	struct cursor c;
 	uint8_t what, len;
 
@@ -399,6 +485,12 @@ play(struct world *w, const uint8_t *data, size_t size)
 			acknowledge(w);
 		} else if (what == 'l') {
 			relink(w);
+		} else if (what == 'y') {
+			claim(w);
+		} else if (what == 'k') {
+			say(w, DELIVER_KEEP, &w->sid, text_of(HEIR));
+		} else if (what == 'o') {
+			come_again(w, &fds[0]);
 		} else if (what == 't') {
 			w->now += 700;
 			edge_tick(w->edge);
@@ -459,5 +551,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	logins_free(logins);
 	event_base_free(w.base);
 	buf_clear(&w.answers);
+	buf_clear(&w.state);
 	return 0;
 }

@@ -258,7 +258,8 @@ resume(struct session *s, const struct xml *x)
 	const char *previd = xml_attr(x, "previd");
 	uint32_t h;
 
-	if (s->stream.state == STREAM_BINDING || s->stream.state == STREAM_BOUND)
+	if (s->stream.state == STREAM_BINDING ||
+	    s->stream.state == STREAM_BOUND)
 		failed(s, STANZA_UNEXPECTED_REQUEST);
 	else if (previd == NULL || !sm_read_count(xml_attr(x, "h"), &h))
 		failed(s, STANZA_BAD_REQUEST);
