@@ -328,8 +328,8 @@ effect_puts_once_and_repeats_its_result(void **state)
 	assert_true(store_effect_code(f->store, &effect.origin, 1, &code));
 	assert_int_equal(code, RES_OK);
 	effect.num = 2;
-	op.quota = 1;
-	op.id = other;
+	effect.ops[0].quota = 1;
+	effect.ops[0].id = other;
 	store_cmd_effect(&b, &effect);
 	assert_int_equal(store_fixture_run(f, &b), RES_LIMIT);
 	assert_true(store_effect_code(f->store, &effect.origin, 2, &code));
