@@ -3,7 +3,7 @@
 import socket
 
 from scenario import STANZA_ERRORS, case, check, show
-from scenario_roster import drain, get, interested, presences
+from scenario_roster import drain, interested, presences
 
 STATUS = "<show>away</show><status xml:lang='de'>weg</status>" \
     "<status xml:lang='en'>gone</status><priority>7</priority>" \
@@ -49,7 +49,7 @@ def leave(s, peer):
 def initial_presence(s):
     name = s.user()
     ann = s.client(name, "a")
-    friend, second = s.online(s.user(), "f"), None
+    friend = s.online(s.user(), "f")
     second = s.online(friend.user, "g", "<priority>-3</priority>")
     connected = s.client(friend.user, "h")
     one_way, stranger = s.online(s.user()), s.online(s.user())
@@ -87,9 +87,9 @@ def initial_presence_to_oneself(s):
     connected.expect_nothing()
 
 
-@case("4.3.1, 4.3.2", "the presence of contacts that one is subscribed to comes "
-      "at once, of each resource in full; of nobody else, and for those that "
-      "are away nothing but perhaps 'unavailable'")
+@case("4.3.1, 4.3.2", "the presence of contacts that one is subscribed to "
+      "comes at once, of each resource in full; of nobody else, and for those "
+      "that are away nothing but perhaps 'unavailable'")
 def initial_presence_brings_contacts(s):
     name = s.user()
     ann = s.client(name)

@@ -29,8 +29,8 @@ def plain(name=None, groups=()):
 # ---- 2.1.3, 2.1.4, 2.2: getting it ----------------------------------------
 
 
-@case("2.1.4", "if the roster exists, the <query/> contains an <item/> for each "
-      "contact; there may be none")
+@case("2.1.4", "if the roster exists, the <query/> contains an <item/> for "
+      "each contact; there may be none")
 def get_of_an_empty_roster(s):
     ann = s.client(s.user())
     answer = ann.iq("get", roster_set(""))
@@ -393,8 +393,8 @@ def version_unknown(s):
         peer.expect_nothing()
 
 
-@case("2.6.3", "a push has the 'ver' of the roster after it, so that a cache is "
-      "in step; 2.6.2: the roster that a client has after it asked with a "
+@case("2.6.3", "a push has the 'ver' of the roster after it, so that a cache "
+      "is in step; 2.6.2: the roster that a client has after it asked with a "
       "version is the newest")
 def versions_lead_to_the_newest(s):
     user = s.user()

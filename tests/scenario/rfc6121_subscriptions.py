@@ -6,7 +6,8 @@ from scenario_roster import (
 
 # ---- Appendix A -----------------------------------------------------------
 
-NONE, NONE_OUT, NONE_IN, NONE_BOTH = "None", "None+Out", "None+In", "None+Out+In"
+NONE, NONE_OUT = "None", "None+Out"
+NONE_IN, NONE_BOTH = "None+In", "None+Out+In"
 TO, TO_IN, FROM, FROM_OUT, BOTH = "To", "To+In", "From", "From+Out", "Both"
 STATES = (NONE, NONE_OUT, NONE_IN, NONE_BOTH, TO, TO_IN, FROM, FROM_OUT, BOTH)
 
@@ -82,7 +83,8 @@ def say(peer, type_, to, from_=None):
 def subscriptions(elements):
     """(type, from, to); `to` may be made that of the very session."""
     return [(e.get("type"), e.get("from"), e.get("to").split("/")[0])
-            for e in elements if e.tag.endswith("}presence") and e.get("type") in TYPES]
+            for e in elements
+            if e.tag.endswith("}presence") and e.get("type") in TYPES]
 
 
 def about(elements, jid):
@@ -370,8 +372,8 @@ def requests_are_not_in_the_roster(s):
     check(not pushes(came) and get(bob) == {}, get(bob))
 
 
-@case("3.1.3", "until it is answered, whatever becomes of the item: it is added, "
-      "renamed, removed by the contact; the user comes and goes")
+@case("3.1.3", "until it is answered, whatever becomes of the item: it is "
+      "added, renamed, removed by the contact; the user comes and goes")
 def requests_outlive_items(s):
     ann, name = interested(s, s.user()), s.user()
     bob = interested(s, name)

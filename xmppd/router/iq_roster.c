@@ -46,7 +46,8 @@ roster_get(struct router *r, struct job *job, const struct xml *query)
 	if (!login_want(r, job, WANTS_ROSTER, 0))
 		return IQ_WAITS;
 	version = roster_version(r, s->user);
-	if (known != 0 && s->roster == 0 && roster_can_follow(r, s, known))
+	if (known != version && s->roster == 0 &&
+	    roster_can_follow(r, s, known))
 		version = known;
 	else if (known != version)
 		roster_write(r, s->user, &b);

@@ -351,7 +351,7 @@ roster_can_follow(struct router *r, const struct login *s, uint64_t version)
 	struct changes changes;
 	bool can;
 
-	if (version < s->account || version > roster->version)
+	if (version == 0 || version < s->account || version > roster->version)
 		return false;
 	can = changes_read(r, s->user, version, &changes) &&
 	    changes.count * 2 <= roster->count;
