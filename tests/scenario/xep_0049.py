@@ -1,5 +1,8 @@
 """XEP-0049: Private XML Storage."""
 
+import json
+import socket
+
 from scenario import case, check, parse, canonical
 
 PRIVATE = "jabber:iq:private"
@@ -65,3 +68,34 @@ def takes_one_at_a_time(s):
     ann = s.client(s.user(), "phone")
     answer = ann.iq("get", query("<a xmlns='urn:a'/><b xmlns='urn:b'/>"))
     check(answer.get("type") == "error", "answered")
+
+
+def export(server):
+    """The lines of `xmpp reset`'s file."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(server.dir + "/xmppd.sock")
+        control.sendall(b'{"method": "im.xmppd.Xmpp.Export", "more": true}\0')
+        answer = b""
+        while True:
+            piece = control.recv(65536)
+            check(piece, "no answer")
+            answer += piece
+            parts = answer.split(b"\0")
+            if parts[-1] == b"" and not json.loads(parts[-2]).get("continues"):
+                break
+    text = "".join(json.loads(p)["parameters"].get("lines") or ""
+                   for p in parts[:-1])
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@case("3", "what a user keeps is in the file that 'xmpp reset' writes first",
+      ours=True)
+def is_exported(s):
+    ann = s.client(s.user(), "phone")
+    for i in range(70):
+        ann.iq("set", query("<a%d xmlns='urn:a'>ä</a%d>" % (i, i)))
+    lines = [x for x in export(s.server) if x.get("of") == ann.user]
+    check(len(lines) == 70, str(len(lines)))
+    check(sorted(x["node"] for x in lines) ==
+          sorted("{urn:a}a%d" % i for i in range(70)), "the nodes")
+    check("ä" in lines[0]["value"], str(lines[0]))
