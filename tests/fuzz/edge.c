@@ -1,12 +1,14 @@
 /*
  * An edge between a peer and a router that both may say anything: a component
  * that has logged in from loopback without TLS, a client in plaintext, and one
- * that counts as under TLS. The input is a list of turns, each a letter, a
- * length and bytes: of the component (c), of the clients (p, q), down the link
- * (d), a stanza delivered (s), every frame acknowledged (a), the link down and
- * up (l), time that passes (t). The component's session may be claimed by
- * another edge (y), or kept (k); its connection may be lost, and another one
- * asks for the session (o), and gets its state, spoilt by these bytes (z).
+ * that counts as under TLS; and two that do so on the WebSocket port, before
+ * and after the upgrade. The input is a list of turns, each a letter, a length
+ * and bytes: of the component (c), of the clients (p, q), of those over
+ * WebSocket (h; w: frames, m: one message), down the link (d), a stanza
+ * delivered (s), every frame acknowledged (a), the link down and up (l), time
+ * that passes (t). The component's session may be claimed by another edge (y),
+ * or kept (k); its connection may be lost, and another one asks for the session
+ * (o), and gets its state, spoilt by these bytes (z).
  */
 #include "xmppd/edge/edge.h"
 #include "xmppd/edge/logins.h"
@@ -106,6 +108,22 @@ static const char *const seeds[] = {
 	    ".0'>") T("q", "\x49",
 	    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism"
 	    "='PLAIN'>=</auth>") "t",
+	T("h", "\x2e", "GET /.well-known/host-meta HTTP/1.1\r\nHost: exam")
+	    T("h", "\x0e", "ple.org:1\r\n\r\nx"),
+	T("h", "\x28", "POST /xmpp-websocket HTTP/1.0\r\nUpgrade: ") "t",
+	T("m", "\x49",
+	    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='exa"
+	    "mple.org' version") T("m", "\x51",
+	    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='exam"
+	    "ple.org' version='1.0'/>") "t",
+	T("m", "\x51",
+	    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='exam"
+	    "ple.org' version='1.0'/>") T("m", "\x49",
+	    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism"
+	    "='PLAIN'>=</auth>") T("m", "\x34",
+	    "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"),
+	T("w", "\x0a", "\x01\x81\1\1\1\1<\x89\x80\1") T(
+	    "w", "\x07", "\1\1\1\x80\x82\1\1") T("w", "\x06", "\1\1/>\x88\x80"),
 	NULL,
 };
 
@@ -281,13 +299,21 @@ run(struct world *w)
 }
 
 static int
-peer_new(struct world *w, bool component)
+peer_new(struct world *w, enum edge_port port)
 {
+	struct session *s;
 	int fds[2];
 
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0, "sockets");
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	edge_accept(w->edge, fds[1], component, "127.0.0.1:1");
+	if (port != PORT_WEBSOCKET) {
+		edge_accept(w->edge, fds[1], port, "127.0.0.1:1");
+		return fds[0];
+	}
+	s = session_new(w->edge, port, "127.0.0.1:1");
+	fuzz_check(s != NULL, "a client is taken");
+	session_connect(s, fds[1], NULL);
+	s->stream.secure = true;
 	return fds[0];
 }
 
@@ -295,7 +321,7 @@ peer_new(struct world *w, bool component)
 static int
 secure_new(struct world *w)
 {
-	int fd = peer_new(w, false);
+	int fd = peer_new(w, PORT_CLIENT);
 	struct session *s = TAILQ_LAST(&w->edge->logins, session_list);
 
 	fuzz_check(s != NULL, "a client is taken");
@@ -311,10 +337,41 @@ peer_write(int fd, const void *data, size_t len)
 		return;
 }
 
+/* One whose connection is upgraded. */
+static int
+web_new(struct world *w)
+{
+	static const char request[] =
+	    "GET /xmpp-websocket HTTP/1.1\r\nHost: example.org\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	    "Sec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Protocol: xmpp\r\n\r\n";
+	int fd = peer_new(w, PORT_WEBSOCKET);
+	char in[1024];
+
+	peer_write(fd, request, sizeof(request) - 1);
+	run(w);
+	fuzz_check(recv(fd, in, sizeof(in), 0) > 12 &&
+		memcmp(in, "HTTP/1.1 101", 12) == 0,
+	    "it is upgraded");
+	return fd;
+}
+
+/* A text frame with a mask of zeros. */
+static void
+message_write(int fd, const void *data, uint8_t len)
+{
+	uint8_t head[8] = { 0x81, 0x80 | 126, 0, len };
+
+	peer_write(fd, head, sizeof(head));
+	peer_write(fd, data, len);
+}
+
 static int
 component_new(struct world *w, const char *before)
 {
-	int fd = peer_new(w, true);
+	int fd = peer_new(w, PORT_COMPONENT);
 	char in[1024] = "", text[64], hex[41];
 	uint8_t digest[20];
 	const char *id;
@@ -442,7 +499,7 @@ relink(struct world *w)
 }
 
 static void
-turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
+turn(struct world *w, const int fds[5], uint8_t what, const uint8_t *data,
     size_t len)
 {
 	switch (what) {
@@ -457,6 +514,15 @@ turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
 		break;
 	case 'q':
 		peer_write(fds[2], data, len);
+		break;
+	case 'h':
+		peer_write(fds[3], data, len);
+		break;
+	case 'w':
+		peer_write(fds[4], data, len);
+		break;
+	case 'm':
+		message_write(fds[4], data, (uint8_t)len);
 		break;
 	case 'd':
 		if (w->linked)
@@ -473,8 +539,8 @@ turn(struct world *w, const int fds[3], uint8_t what, const uint8_t *data,
 static void
 play(struct world *w, const uint8_t *data, size_t size)
 {
-	int fds[3] = { component_new(w, ""), peer_new(w, false),
-		secure_new(w) };
+	int fds[5] = { component_new(w, ""), peer_new(w, PORT_CLIENT),
+		secure_new(w), peer_new(w, PORT_WEBSOCKET), web_new(w) };
 	struct cursor c;
 	uint8_t what, len;
 
@@ -503,7 +569,7 @@ play(struct world *w, const uint8_t *data, size_t size)
 		run(w);
 	}
 	fuzz_check(edge_stats(w->edge).unacked <= 16, "the window holds");
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 5; i++)
 		close(fds[i]);
 	run(w);
 }
