@@ -111,7 +111,7 @@ check: deps
 # Everything is several times slower here: PARTS are what meets foreign bytes.
 # `make asan PARTS=` runs them all.
 PARTS	?= unit c2s component mmp rfc6120_xml rfc6120_forwarding \
-	   rfc6120_limits rfc6120_hostile rfc7622_addresses
+	   rfc6120_limits rfc6120_hostile rfc7395 rfc7622_addresses
 
 asan: deps
 	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \

@@ -123,6 +123,36 @@ def host_meta_for_any_origin(s):
 def host_meta_by_domain(s):
     check(meta(s, META, "example.net").status == 404, "not served")
     check(meta(s, META, ADDRESS).status == 404, "an address")
+    folder = s.server.dir
+    subprocess.run(
+        ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+         "/CN=example.net", "-addext", "subjectAltName=DNS:example.net",
+         "-keyout", "net.key", "-out", "net.crt"), cwd=folder, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pems = {}
+    for what in ("key", "crt"):
+        with open("%s/net.%s" % (folder, what)) as pem:
+            pems[what] = {"name": "net." + what, "pem": pem.read()}
+    s.server.call("Domain.Add", domain="example.net", key=pems["key"],
+                  certificate=pems["crt"])
+    try:
+        s.server.call("User.Add", name="ann@example.net",
+                      password="secret-ann")
+        answer = meta(s, META, "example.net")
+        check(answer.status == 200 and b"wss://example.net/" in answer.body,
+              answer.body)
+        context = ssl.create_default_context(cafile=folder + "/net.crt")
+        peer = secure(s, name="example.net", context=context)
+        peer.domain = "example.net"
+        peer.upgrade(Host="example.net")
+        peer.open()
+        peer.login("ann")
+        peer.bind("web")
+        check(peer.jid == "ann@example.net/web", peer.jid)
+    finally:
+        s.leave()
+        s.server.call("Domain.Del", domain="example.net")
 
 
 # ---- the opening handshake: RFC 6455, 4.2; RFC 7395, 3.1 ------------------

@@ -181,6 +181,37 @@ listen_takes_an_interface_and_two_ports(void **state)
 	}
 }
 
+static void
+websocket_takes_an_interface_and_one_port(void **state)
+{
+	static const struct {
+		const char *text, *name;
+		unsigned port;
+	} rows[] = {
+		{ "a", "a", 5443 },
+		{ "LO:443", "lo", 443 },
+		{ "a:1:2", NULL, 0 },
+		{ "a:", NULL, 0 },
+		{ "a:0", NULL, 0 },
+		{ "e", NULL, 0 },
+		{ "", NULL, 0 },
+		{ "a:11111111111111111111111111111111", NULL, 0 },
+	};
+	struct listen_spec spec;
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int rc = websocket_spec_parse(rows[i].text, &spec, &e);
+
+		assert_int_equal(rc == 0, rows[i].name != NULL);
+		if (rc != 0)
+			continue;
+		assert_string_equal(spec.name, rows[i].name);
+		assert_int_equal(spec.client_port, rows[i].port);
+	}
+}
+
 int
 main(void)
 {
@@ -191,6 +222,7 @@ main(void)
 		cmocka_unit_test(
 		    an_interface_of_the_system_gives_its_addresses),
 		cmocka_unit_test(listen_takes_an_interface_and_two_ports),
+		cmocka_unit_test(websocket_takes_an_interface_and_one_port),
 	};
 	int rc;
 

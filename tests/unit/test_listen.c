@@ -297,13 +297,22 @@ a_stream_is_given_on_unread(void **state)
 }
 
 static void
-the_component_port_waits_for_nothing(void **state)
+other_ports_wait_for_nothing(void **state)
 {
 	struct world *w = *state;
+	struct listen_address web = { w->address[0].sa, PORT_WEBSOCKET };
+	struct error e;
 
 	dial(w, 1);
 	TURN_UNTIL(w, w->what[0] != '\0');
 	assert_string_equal(w->what, "component");
+	/* One port after the other, for something else. */
+	assert_int_equal(listener_set(w->l, NULL, 0, &e), RES_OK);
+	assert_int_equal(listener_set(w->l, &web, 1, &e), RES_OK);
+	w->what[0] = '\0';
+	dial(w, 0);
+	TURN_UNTIL(w, w->what[0] != '\0');
+	assert_string_equal(w->what, "websocket");
 }
 
 static void
@@ -435,7 +444,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_stream_is_given_on_unread),
-		TEST(the_component_port_waits_for_nothing),
+		TEST(other_ports_wait_for_nothing),
 		TEST(direct_tls_is_a_client),
 		TEST(direct_tls_without_alpn_is_a_client),
 		TEST(another_alpn_is_refused),

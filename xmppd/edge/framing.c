@@ -20,8 +20,10 @@ tag_end(struct text run, size_t at)
 	for (; at < run.len; at++) {
 		char c = run.data[at];
 
-		if (quote != '\0')
-			quote = c == quote ? '\0' : quote;
+		if (quote != '\0' && c == quote)
+			quote = '\0';
+		else if (quote != '\0')
+			continue;
 		else if (c == '"' || c == '\'')
 			quote = c;
 		else if (c == '>')
