@@ -71,17 +71,33 @@ struct varlink_call {
 	uid_t uid;
 	enum role role;
 	char user[64];
+	void (*sent)(void *arg, bool gone); /* varlink_when_sent(), or NULL */
+	void *sent_arg;
 };
+
+static void
+call_tell_sent(struct varlink_call *call, bool gone)
+{
+	void (*sent)(void *arg, bool gone) = call->sent;
+
+	call->sent = NULL;
+	if (sent != NULL)
+		sent(call->sent_arg, gone);
+}
 
 static void
 conn_close(struct conn *conn)
 {
-	if (conn->call != NULL)
-		conn->call->conn = NULL;
+	struct varlink_call *call = conn->call;
+
+	if (call != NULL)
+		call->conn = NULL;
 	LIST_REMOVE(conn, link);
 	bufferevent_free(conn->bev);
 	event_free(conn->resume);
 	free(conn);
+	if (call != NULL)
+		call_tell_sent(call, true);
 }
 
 static void
@@ -150,6 +166,16 @@ varlink_reply_more(struct varlink_call *call, json_t *result)
 	log_warn("control: uid %d: doesn't read its answers", (int)conn->uid);
 	conn_close(conn);
 	return false;
+}
+
+void
+varlink_when_sent(
+    struct varlink_call *call, void (*fn)(void *arg, bool gone), void *arg)
+{
+	call->sent = fn;
+	call->sent_arg = arg;
+	if (call->conn == NULL)
+		call_tell_sent(call, true);
 }
 
 static void
@@ -342,6 +368,17 @@ conn_read_cb(struct bufferevent *bev, void *arg)
 	conn_input(arg);
 }
 
+/* All that was to be sent is. */
+static void
+conn_write_cb(struct bufferevent *bev, void *arg)
+{
+	const struct conn *conn = arg;
+
+	(void)bev;
+	if (conn->call != NULL)
+		call_tell_sent(conn->call, false);
+}
+
 static void
 conn_resume_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -414,7 +451,8 @@ accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 	if (conn->bev == NULL || conn->resume == NULL)
 		fatalx("out of memory");
 	LIST_INSERT_HEAD(&server->conns, conn, link);
-	bufferevent_setcb(conn->bev, conn_read_cb, NULL, conn_event_cb, conn);
+	bufferevent_setcb(
+	    conn->bev, conn_read_cb, conn_write_cb, conn_event_cb, conn);
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, VARLINK_MESSAGE_MAX);
 	bufferevent_set_timeouts(conn->bev, &idle_time, &idle_time);
 	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);

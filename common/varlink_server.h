@@ -64,6 +64,13 @@ void varlink_reply(struct varlink_call *call, json_t *result);
 bool varlink_reply_more(struct varlink_call *call, json_t *result);
 
 /*
+ * Calls fn once the answers so far, of which there is one, have been sent, so
+ * that a long one isn't held in memory; or when the client has gone.
+ */
+void varlink_when_sent(
+    struct varlink_call *call, void (*fn)(void *arg, bool gone), void *arg);
+
+/*
  * Refuses, and ends the call: error "<interface>.Error" with parameters
  * {"code": "<result_name(code)>", "text": "..."}. The text is one line without
  * a full stop; the shell prints it behind "FAILURE: ".

@@ -522,10 +522,38 @@ would_lose(const struct node *n)
 		store_row_count(n->store) > 0);
 }
 
+struct export_call {
+	struct node *node;
+	struct varlink_call *call;
+};
+
+static void
+exported(void *arg, bool whole)
+{
+	struct export_call *x = arg;
+	const struct node *n = x->node;
+	char *name, stamp[32];
+
+	if (!whole) {
+		varlink_error(x->call, RES_IO, "the export was cut off");
+		free(x);
+		return;
+	}
+	clock_stamp(clock_unix(), stamp);
+	xasprintf(&name, "reset-%.10s-%.2s%.2s%.2s.jsonl", stamp, stamp + 11,
+	    stamp + 14, stamp + 17);
+	varlink_reply(x->call,
+	    json_pack("{s:n, s:s, s:I, s:I}", "lines", "name", name, "accounts",
+		(json_int_t)store_account_count(n->store), "messages",
+		(json_int_t)store_row_count(n->store)));
+	free(name);
+	free(x);
+}
+
 CTL_HANDLER(ctl_xmpp_export)
 {
 	struct node *n = ctx;
-	char *name, stamp[32];
+	struct export_call *x;
 
 	(void)params;
 	if (!would_lose(n)) {
@@ -534,18 +562,10 @@ CTL_HANDLER(ctl_xmpp_export)
 			"accounts", "messages"));
 		return;
 	}
-	if (!export_lines(n->store, n->domain, call)) {
-		varlink_error(call, RES_IO, "the export was cut off");
-		return;
-	}
-	clock_stamp(clock_unix(), stamp);
-	xasprintf(&name, "reset-%.10s-%.2s%.2s%.2s.jsonl", stamp, stamp + 11,
-	    stamp + 14, stamp + 17);
-	varlink_reply(call,
-	    json_pack("{s:n, s:s, s:I, s:I}", "lines", "name", name, "accounts",
-		(json_int_t)store_account_count(n->store), "messages",
-		(json_int_t)store_row_count(n->store)));
-	free(name);
+	x = xcalloc(1, sizeof(*x));
+	x->node = n;
+	x->call = call;
+	export_begin(n->store, n->domain, call, exported, x);
 }
 
 static void
