@@ -80,7 +80,8 @@ class Ann:
                 re.compile("<message [^>]*id='([0-9]+)'.*?</message>",
                            re.DOTALL), 15)
             self.got.append(int(found.group(1)))
-            self.h += 1
+            self.h += len(re.findall("<(?:message|presence|iq) ",
+                                     found.string[:found.end()]))
 
     def resume(self, server, quietly=True):
         if quietly:
@@ -94,7 +95,8 @@ class Ann:
         self.stream = stream
 
     def end(self):
-        self.stream.send("</stream:stream>")
+        self.stream.send("<a xmlns='%s' h='%d'/></stream:stream>" % (
+            SM, self.h))
         self.stream.expect("</stream:stream>")
         self.stream.close()
 
