@@ -187,19 +187,22 @@ static bool
 insert(struct db *db, const struct archive_of *of,
     const struct archive_message *m, const struct archive_entry *in)
 {
-	const char *slash = memchr(in->peer.data, '/', in->peer.len);
-	size_t bare =
-	    slash == NULL ? in->peer.len : (size_t)(slash - in->peer.data);
+	const struct text peer = in->peer;
 	struct db_query *q = db_query(
 	    db, "INSERT OR IGNORE INTO archive VALUES (?, ?, ?, ?, ?, ?, ?)");
+	size_t bare = 0;
 
+	while (bare < peer.len && peer.data[bare] != '/')
+		bare++;
 	db_bind_int(
 	    q, store_archive_place((uint64_t)of->id, (uint64_t)of->next));
 	db_bind_int(q, of->id);
 	db_bind_blob(q, in->uid, sizeof(in->uid));
-	db_bind_text_n(q, in->peer.data, bare);
-	db_bind_text_n(q, slash == NULL ? NULL : slash + 1,
-	    slash == NULL ? 0 : in->peer.len - bare - 1);
+	db_bind_text_n(q, peer.data, bare);
+	if (bare < peer.len)
+		db_bind_text_n(q, peer.data + bare + 1, peer.len - bare - 1);
+	else
+		db_bind_text(q, NULL);
 	db_bind_int(q, of->newest);
 	db_bind_blob(q, m->stanza.data, m->stanza.len);
 	return db_run(q) != 0;

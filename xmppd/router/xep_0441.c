@@ -22,9 +22,9 @@ const char *const archive_usuals[] = {
 bool
 archive_usual_find(const char *name, uint8_t *out)
 {
-	for (uint8_t i = 0; i <= ARCHIVE_NEVER; i++)
+	for (size_t i = 0; i <= ARCHIVE_NEVER; i++)
 		if (strcmp(archive_usuals[i], name) == 0) {
-			*out = i;
+			*out = (uint8_t)i;
 			return true;
 		}
 	return false;
