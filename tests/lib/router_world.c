@@ -435,8 +435,8 @@ client_of(struct uplink_session *s)
 	return (struct client *)((char *)s - offsetof(struct client, up));
 }
 
-static void
-client_got(struct client *c, const struct down_deliver *d)
+void
+client_note(struct client *c, const struct down_deliver *d)
 {
 	struct got *g = xcalloc(1, sizeof(*g));
 
@@ -471,7 +471,7 @@ deliver_cb(void *arg, struct uplink_session *s, const struct down_deliver *d)
 		c->refused = text_dup(d->payload);
 		client_ended(c);
 	} else {
-		client_got(c, d);
+		client_note(c, d);
 	}
 	return DELIVERED;
 }

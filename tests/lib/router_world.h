@@ -171,6 +171,8 @@ struct client *world_client(
 
 /* The next unread stanza that the client was sent, or "". */
 const char *client_next(struct client *c);
+/* It was sent this. */
+void client_note(struct client *c, const struct down_deliver *d);
 void client_skip(struct client *c); /* all are read */
 
 /* Logs in and runs until bound; then, with a presence, sends that, and reads

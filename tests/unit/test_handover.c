@@ -409,6 +409,66 @@ a_message_that_others_have_does_not_come_again(void **state)
 	assert_false(has_a_message(ann));
 }
 
+/* ---- stored messages that a client has to acknowledge ------------------ */
+
+static struct delivery_id kept;
+
+static bool
+keep_rows(
+    struct client *c, const struct down_deliver *d, enum delivered *delivered)
+{
+	if (d->id.key.kind != DKEY_ROW)
+		return false;
+	kept = d->id;
+	*delivered = DELIVERED_KEPT;
+	client_note(c, d);
+	return true;
+}
+
+/* Rule 7: a stored message that is on its way to the client's memory holds
+ * nobody up, whoever leads; it is stored until the client has it. */
+static void
+a_row_stays_until_its_client_has_it(void **state)
+{
+	struct fixture *f = *state;
+	struct client *ann;
+	char numbers[200];
+
+	client_leave(f->ann);
+	say(f->bob, ANN, 1);
+	world_run(f->w);
+	f->w->word = keep_rows;
+	f->w->moved = NULL;
+	ann = world_join(f->w, 1, ANN "/x", "<presence/>");
+	world_wait(f->w, 1000);
+	say(f->bob, ANN, 2);
+	world_run(f->w);
+	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
+	assert_string_equal(numbers, "1 2 ");
+	/* The next leader leaves it there. */
+	world_elect(f->w, 2, 3, 0);
+	world_wait(f->w, 2000);
+	say(f->bob, ANN, 3);
+	world_run(f->w);
+	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
+	assert_string_equal(numbers, "1 2 3 ");
+	/* Its client doesn't have it. */
+	client_leave(ann);
+	uplink_settle(f->w->nodes[1].uplink, &kept, false);
+	ann = world_join(f->w, 0, ANN "/x", "<presence/>");
+	world_wait(f->w, 1000);
+	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
+	assert_string_equal(numbers, "1 2 3 1 ");
+	/* Now it has. */
+	uplink_settle(f->w->nodes[0].uplink, &kept, true);
+	world_run(f->w);
+	client_leave(ann);
+	ann = world_join(f->w, 2, ANN "/x", "<presence/>");
+	world_wait(f->w, 1000);
+	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
+	assert_string_equal(numbers, "1 2 3 1 ");
+}
+
 /* ---- with trouble ------------------------------------------------------ */
 
 static uint64_t rng;
@@ -581,6 +641,7 @@ main(void)
 		T(a_message_that_is_given_back_is_stored),
 		T(a_message_that_is_given_back_goes_to_others),
 		T(a_message_that_others_have_does_not_come_again),
+		T(a_row_stays_until_its_client_has_it),
 		T(whatever_happens_nothing_is_lost),
 	};
 

@@ -237,17 +237,14 @@ static bool
 refuse(struct router *r, struct job *job, struct login *s, struct text why)
 {
 	struct dispatch w = { .target = s, .kind = DELIVER_REFUSED };
-	struct buf b = { 0 };
 
 	let_go(r, job);
-	buf_add(&b, why.data, why.len);
 	job->fate = FATE_BOUNCING;
 	w.key = dkey_frame(job);
-	w.hold = bytes_new(b.data, b.len);
+	w.hold = bytes_new(why.data, why.len);
 	w.payload = (struct text){ w.hold->data, w.hold->len };
 	job_deliver(r, job, &w);
 	bytes_unref(w.hold);
-	buf_clear(&b);
 	return job->pending == 0;
 }
 

@@ -66,11 +66,23 @@ is_with_another(struct router *r, const struct job *job)
 	return false;
 }
 
+/* Whether the session goes on at another edge, and has it there: this one had
+ * lost its leader before it heard of that. */
+static bool
+has_gone_on(struct router *r, const struct job *job)
+{
+	const struct login *s = login_find(r, &job->f.sid);
+
+	return login_is_there(s) &&
+	    (s->edge->id.node != job->origin->id.node ||
+		s->edge->id.edge != job->origin->id.edge);
+}
+
 bool
 return_step(struct router *r, struct job *job)
 {
 	if (job->fate == FATE_OPEN && TAILQ_EMPTY(&job->deliveries) &&
-	    is_with_another(r, job))
+	    (is_with_another(r, job) || has_gone_on(r, job)))
 		return true;
 	if (job->f.type == TYPE_GET || job->f.type == TYPE_SET)
 		return iq_to_session(r, job);
