@@ -310,7 +310,7 @@ int
 listen_spec_parse(
     const char *text, struct listen_spec *spec, struct error *error)
 {
-	char copy[32], *rest;
+	char copy[32], *rest = copy;
 
 	*spec =
 	    (struct listen_spec){ .client_port = 5222, .component_port = 5223 };
@@ -330,7 +330,7 @@ int
 websocket_spec_parse(
     const char *text, struct listen_spec *spec, struct error *error)
 {
-	char copy[32], *rest;
+	char copy[32], *rest = copy;
 
 	*spec = (struct listen_spec){ .client_port = 5443 };
 	if (spec_begin(text, copy, &rest, spec, error) != 0)
