@@ -110,15 +110,13 @@ xml_parser_fault(const struct xml_parser *p, unsigned depth)
 {
 	const xmlParserInput *in = p->ctxt->input;
 	const xmlChar *at = in->cur;
-	size_t len;
 
 	while (depth <= 1 && at < in->end && xml_is_space(at, 1))
 		at++;
-	len = (size_t)(in->end - at);
-	if (len == 0 || p->ctxt->instate == XML_PARSER_CDATA_SECTION)
+	if (at == in->end || p->ctxt->instate == XML_PARSER_CDATA_SECTION)
 		return STREAM_ERROR_NONE;
 	if (*at == '<')
-		return markup_fault(depth, at, len);
+		return markup_fault(depth, at, (size_t)(in->end - at));
 	if (depth >= 2 || (depth == 1 && *at == '&'))
 		return text_fault(at, in->end);
 	if (*at == '\0' || is_bad_utf8(at, in->end))

@@ -369,6 +369,7 @@ local_edges_each(
 {
 	sem_t done;
 	struct visit v = { fn, arg, &done };
+	int rc;
 
 	sem_init(&done, 0, 0);
 	for (uint32_t i = 0; i < le->count; i++) {
@@ -377,8 +378,9 @@ local_edges_each(
 		if (le->threaded) {
 			host_call(h, call_visit, &v, sizeof(v));
 			mail_flush(h->post);
-			while (sem_wait(&done) != 0)
-				continue; /* a signal */
+			do /* again after a signal */
+				rc = sem_wait(&done);
+			while (rc != 0);
 		} else {
 			v.done = NULL;
 			host_read_now(h);

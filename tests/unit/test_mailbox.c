@@ -77,14 +77,14 @@ static void
 write_one(struct mail_writer *w, uint32_t writer, uint64_t number)
 {
 	uint8_t msg[300];
-	const struct mail mail = { .what = 7,
+	struct mail mail = { .what = 7,
 		.edge = writer,
 		.of = number,
-		.msg = msg,
 		.len = number * 31 % sizeof(msg) };
 
 	for (size_t i = 0; i < mail.len; i++)
 		msg[i] = (uint8_t)(number + i);
+	mail.msg = msg;
 	mail_write(w, &mail);
 }
 
