@@ -68,7 +68,7 @@ export_to(struct mmp *mmp, const char *path, json_int_t *users, struct error *e)
 	json_t *place = NULL;
 	char *part;
 	FILE *out;
-	int fd, rc;
+	int fd, rc = 0;
 
 	xasprintf(&part, "%s.part", path);
 	fd = open(

@@ -8,10 +8,10 @@
  *   load ... chat SECONDS RATE WINDOW
  *   load ... probe MILLISECONDS HOST2
  *
- * USERS accounts are called user0, user1, ...; each is logged in once, but where
- * logins are counted. With the password "-" the server is a relay (relay.c),
- * and they have numbers. When all is prepared it prints "ready", and goes on
- * with a line from standard input.
+ * USERS accounts are called user0, user1, ...; each is logged in once, but
+ *where logins are counted. With the password "-" the server is a relay
+ *(relay.c), and they have numbers. When all is prepared it prints "ready", and
+ *goes on with a line from standard input.
  *
  * idle	sits there, available, until the next line.
  * login	logs in and out COUNT times, CONCURRENT at a time.

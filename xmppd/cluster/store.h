@@ -320,7 +320,8 @@ char *store_component_secret(struct store *s, const char *name);
 bool store_any_sha1_only(struct store *s);
 
 /* The first account after this one (NULL: of all) at a domain, in the order of
- * names; NULL: there is none. `domain` NULL: the first one. The caller frees. */
+ * names; NULL: there is none. `domain` NULL: the first one. The caller frees.
+ */
 char *store_account_after(
     struct store *s, const char *domain, const char *after);
 
