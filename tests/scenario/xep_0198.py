@@ -292,6 +292,16 @@ def ends_the_old_stream(s):
     got(ann, "one")
 
 
+@case("6", "the number that comes with <resume/> may be too high as well", True)
+def resumes_nothing_by_too_high_a_count(s):
+    for _ in range(4):   # wherever the session is
+        user = s.user()
+        ann = managed(s, user)
+        lose(ann)
+        ann = again(s, user, ann.sm, 1000)
+        ann.expect_stream_error("undefined-condition")
+
+
 @case("5", "if the server does not recognize the 'previd' as an earlier "
       "session, it MUST return a <failed/> element, which SHOULD include an "
       "error condition of <item-not-found/>; the server SHOULD allow the "

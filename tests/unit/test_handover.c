@@ -285,6 +285,34 @@ a_session_goes_on_elsewhere(void **state)
 	    "type='unavailable'/>");
 }
 
+/* Rule 8: without a complete directory it is taken at its edge's word, by which
+ * way it came included. */
+static void
+a_session_that_moved_survives_a_lost_directory(void **state)
+{
+	struct fixture *f = *state;
+	struct client *there = resume(f->w, 2, f->ann);
+	char numbers[200];
+
+	world_run(f->w);
+	world_wait(f->w, 200);
+	world_crash(f->w, 0);
+	world_crash(f->w, 1);
+	world_restart(f->w, 0);
+	world_restart(f->w, 1);
+	world_elect(f->w, 0, 6, 0);
+	world_wait(f->w, 1500);
+	assert_true(f->w->lost_directory);
+	world_unlink(f->w, 2);
+	world_wait(f->w, 500);
+	assert_ptr_equal(present(f->w, ANN "/x"), there);
+	assert_null(there->kicked);
+	say(f->bob, ANN "/x", 1);
+	world_run(f->w);
+	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
+	assert_string_equal(numbers, "1 ");
+}
+
 /* How much of what it had sent was handled is remembered for a while. */
 static void
 a_session_that_has_ended_is_not_resumed(void **state)
@@ -636,6 +664,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_session_goes_on_elsewhere),
+		T(a_session_that_moved_survives_a_lost_directory),
 		T(a_session_that_has_ended_is_not_resumed),
 		T(a_session_stays_if_nobody_takes_it),
 		T(a_message_that_is_given_back_is_stored),

@@ -147,7 +147,7 @@ egress_deliver(struct session *s, const struct down_deliver *d)
 {
 	enum delivered delivered;
 
-	if (deliver_word(s, d, &delivered))
+	if (d->kind > DELIVER_MESSAGE && deliver_word(s, d, &delivered))
 		return delivered;
 	if (s->managed != NULL && s->managed->frozen)
 		return DELIVERED_LATER;

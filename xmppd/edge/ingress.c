@@ -349,9 +349,14 @@ take(struct session *s, const struct xml_stanza *stanza)
 void
 ingress_stanza(struct session *s, const struct xml_stanza *stanza)
 {
-	uint64_t before = uplink_sent(&s->up);
+	uint64_t before;
 
+	if (s->managed == NULL) {
+		take(s, stanza);
+		return;
+	}
+	before = uplink_sent(&s->up);
 	take(s, stanza);
-	if (s->managed != NULL)
+	if (s->managed != NULL) /* it may have ended the session */
 		managed_received(s, uplink_sent(&s->up) - before);
 }

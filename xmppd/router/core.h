@@ -146,6 +146,7 @@ struct login {
 	bool caps_read, caps_asked;
 	TAILQ_ENTRY(login) of_caps;
 	bool moving;       /* to another edge: takes no deliveries yet */
+	struct sid came;   /* as it was announced first: up_session.came */
 	struct job *heir;  /* whose connection wants it; NULL: none does */
 	struct job *yield; /* that holds its state; NULL: none */
 	uint64_t back;     /* the event that moved it back */

@@ -202,6 +202,8 @@ login_enter(struct router *r, struct login *s, struct text full,
 	TAILQ_INIT(&e.directed);
 	e.sid = s->sid;
 	e.origin = s->edge->origin->id;
+	e.heir = s->came;
+	e.moved = !sid_is_zero(&s->came);
 	e.kind = s->kind;
 	e.wants = s->wants;
 	e.account = s->account = account;
@@ -317,6 +319,7 @@ login_shown(
 	}
 	if (s == NULL) {
 		s = login_new(r, edge, &m->sid, m->kind);
+		s->came = m->came;
 		if (m->bound)
 			login_unknown(r, s, m);
 	}
