@@ -285,8 +285,7 @@ a_session_goes_on_elsewhere(void **state)
 	    "type='unavailable'/>");
 }
 
-/* Rule 8: without a complete directory it is taken at its edge's word, by which
- * way it came included. */
+/* Rule 8: also under a leader that begins without a complete directory. */
 static void
 a_session_that_moved_survives_a_lost_directory(void **state)
 {
