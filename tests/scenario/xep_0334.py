@@ -1,5 +1,7 @@
 """XEP-0334: message processing hints."""
 
+import time
+
 from scenario import case, check
 
 BODY = "<body>hello</body>"
@@ -18,8 +20,11 @@ def archived(peer):
 
 def waiting(s, user):
     peer = s.client(user)
-    peer.send("<presence/>")
-    count = len([e for e in peer.sync() if e.tag.endswith("message")])
+    peer.present()
+    count = 0
+    for _ in range(5):   # a ping's answer may overtake it
+        count += len([e for e in peer.sync() if e.tag.endswith("message")])
+        time.sleep(0.02)
     return count, archived(peer)
 
 
@@ -29,7 +34,12 @@ def outcome(s, inner, kind="chat"):
     a, b = s.user(), s.user()
     one = s.client(a)
     one.send(f"<message to='{b}@{s.domain}' type='{kind}'>{inner}</message>")
-    errors = len(one.sync())
+    # One that is refused comes behind it.
+    one.send(f"<message to='{b}@{s.domain}/none' id='last'><body>b</body>"
+             f"{hint('no-store')}</message>")
+    errors = 0
+    while one.read().get("id") != "last":
+        errors += 1
     return (*waiting(s, b), archived(one), errors)
 
 
