@@ -490,7 +490,7 @@ a_row_stays_until_its_client_has_it(void **state)
 	uplink_settle(f->w->nodes[0].uplink, &kept, true);
 	world_run(f->w);
 	client_leave(ann);
-	ann = world_join(f->w, 2, ANN "/x", "<presence/>");
+	world_join(f->w, 2, ANN "/x", "<presence/>");
 	world_wait(f->w, 1000);
 	numbers_of(f->w, ANN "/x", numbers, sizeof(numbers));
 	assert_string_equal(numbers, "1 2 3 1 ");
