@@ -49,8 +49,11 @@ export_part(struct mmp *mmp, FILE *out, json_t **place, json_int_t *users,
 	if (rc != 0)
 		return rc;
 	xml = json_object_get(result, "xml");
-	if (fwrite(json_string_value(xml), 1, json_string_length(xml), out) !=
-	    json_string_length(xml))
+	if (!json_is_string(xml))
+		rc = error_set(
+		    e, RES_INVALID, "the server's answer has no document");
+	else if (fwrite(json_string_value(xml), 1, json_string_length(xml),
+		     out) != json_string_length(xml))
 		rc = error_set(e, RES_IO, "the file can't be written: %s",
 		    strerror(errno));
 	*users = json_integer_value(json_object_get(result, "users"));

@@ -436,7 +436,6 @@ def every_call_fits_the_contract(node):
         for line in {longest(pattern), shortest(pattern)}:
             status, _, err = node.one(line, "secret\n")
             expect(status in (0, 1), "%r: %d %r" % (line, status, err))
-    os.unlink(node.root + "/pki/fresh.xml")  # of xmpp user export
 
 
 # ---- layouts ---------------------------------------------------------------

@@ -55,13 +55,12 @@ static int
 run_op(struct store_fixture *f, const struct store_op *op)
 {
 	struct store_op copy = *op;
-	struct store_effect effect = { .origin = { 1, 0, 1 },
-		.num = ++number,
-		.low = number,
-		.ops = &copy,
-		.count = 1 };
+	struct store_effect effect = {
+		.origin = { 1, 0, 1 }, .ops = &copy, .count = 1
+	};
 	struct buf b = { 0 };
 
+	effect.num = effect.low = ++number;
 	store_cmd_effect(&b, &effect);
 	return store_fixture_run(f, &b);
 }
