@@ -155,19 +155,24 @@ has_a_label(const char *text, size_t len)
 static char *
 domain_to_unicode(const char *text)
 {
-	char *ascii = NULL, *unicode = NULL, *out = NULL;
+	char *ascii = NULL, *unicode = NULL, *again = NULL, *out = NULL;
 
 	/* Through the A-label and back: the U-label in its one normal form. */
 	if (!str_is_utf8(text, strlen(text)) ||
 	    idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK)
 		return NULL;
-	/* It maps to ASCII as well: full-width '@', '/' and dots. */
+	/* It maps to ASCII as well: full-width '@', '/' and dots. An A-label is
+	 * one only if its U-label gives it again (RFC 5891, 5.4). */
 	if (domain_is_ldh(ascii) &&
 	    idn2_to_unicode_8z8z(ascii, &unicode, 0) == IDN2_OK &&
-	    part_is_sized(unicode))
+	    part_is_sized(unicode) &&
+	    idn2_to_ascii_8z(unicode, &again, IDN2_NONTRANSITIONAL) ==
+		IDN2_OK &&
+	    strcmp(again, ascii) == 0)
 		out = xstrdup(unicode);
 	idn2_free(ascii);
 	idn2_free(unicode);
+	idn2_free(again);
 	return out;
 }
 

@@ -14,6 +14,7 @@ static const char *const seeds[] = {
 	"alice@example.com/phone",
 	"Example.COM",
 	"\xc3\x84@xn--bcher-kva.example/\xe2\x84\xab",
+	"xn--20pn--20pliiii7liiiiixn--10peccece.",
 	"a@[::1]/x",
 	"a@10.0.0.1/@/",
 	("\xd7\x90@b\xc3\xbc"

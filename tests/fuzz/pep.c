@@ -25,8 +25,8 @@ fuzz_seed(size_t i, struct buf *b)
 			FIELD("send_last_published_item", "never")),
 		FORM("<field var='pubsub#roster_groups_allowed'><value>a"
 		     "</value><value>b</value></field>"),
-		"<pubsub><set xmlns='http://jabber.org/protocol/rsm'><max>3"
-		"</max><before/></set></pubsub>",
+		("<pubsub><set xmlns='http://jabber.org/protocol/rsm'><max>3"
+		 "</max><before/></set></pubsub>"),
 	};
 
 	if (i >= sizeof(seeds) / sizeof(seeds[0]))

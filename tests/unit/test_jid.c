@@ -44,6 +44,7 @@ static const struct {
 	{ "a@xn--a.example", NULL },
 	{ "a@xn--.example", NULL },
 	{ "a@xn--bcher-.example", NULL },
+	{ "xn--20pn--20pliiii7liiiiixn--10peccece.", NULL },
 	{ "a@axn--bcher-kva.example", "a@axn--bcher-kva.example" },
 	/* A symbol in a resource, not in a name. */
 	{ "a@b/\xf0\x9f\x98\x80", "a@b/\xf0\x9f\x98\x80" },
