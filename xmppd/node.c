@@ -43,7 +43,6 @@
 #define DRAIN_MS 1000
 #define WINDOW 4096
 #define SESSION_WINDOW 64
-#define RESUME_S 300 /* without a connection (XEP-0198) */
 
 /* ---- what the node is -------------------------------------------------- */
 
@@ -196,7 +195,6 @@ edges_make(struct node *n)
 		    .limits = n->limits,
 		    .window = WINDOW,
 		    .session_window = SESSION_WINDOW,
-		    .resume_s = RESUME_S,
 		    .logins = n->logins },
 		.base = n->base,
 		.up = links_mailbox(n->links),

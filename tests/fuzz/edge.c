@@ -588,8 +588,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.domain = "example.org",
 		.secret = "secret",
 		.window = 16,
-		.session_window = 8,
-		.resume_s = 300 };
+		.session_window = 8 };
 	struct world w = { .now = 10000, .term = 1, .linked = true };
 	const struct edge_env env = { .arg = &w,
 		.up = up_cb,

@@ -384,8 +384,7 @@ pump_new(void)
 		.secret = "secret",
 		.logins = logins_new(),
 		.window = 64,
-		.session_window = 8,
-		.resume_s = 300 };
+		.session_window = 8 };
 	limits_init(&p->cfg.limits);
 	p->cfg.limits.of[LIMIT_STANZA] = 65536;
 	p->tls = server_tls();

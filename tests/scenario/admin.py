@@ -159,6 +159,23 @@ def test_limits_hold_for_who_is_there_already(server):
     server.done("xmpp limits stanza default")
 
 
+def test_the_time_for_resumption_is_limited(server):
+    enable = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+    for value, words in (("120", "max='120'"), ("default", "max='300'")):
+        server.done("xmpp limits resume-time " + value)
+        ann = client(server, "ann", "r")
+        ann.send(enable)
+        said(ann.expect(re.compile("<enabled [^>]*/>")).group(0), words)
+        ann.close()
+    server.done("xmpp limits resume-time 0")
+    ann = client(server, "ann", "r")
+    ann.send(enable)
+    found = ann.expect(re.compile("<enabled [^>]*/>")).group(0)
+    check("resume=" not in found, found)
+    ann.close()
+    server.done("xmpp limits resume-time default")
+
+
 def test_sessions_of_a_user_are_limited(server):
     server.done("xmpp max_sessions 2")
     said(server.done("xmpp"), "Max sessions per user   : 2")

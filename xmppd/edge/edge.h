@@ -34,8 +34,6 @@ struct edge_config {
 				    up from */
 	uint32_t window;         /* frames not acknowledged, all sessions */
 	uint32_t session_window; /* and of one session */
-	uint32_t resume_s;       /* how long a session without a connection may
-				    be resumed (XEP-0198); 0: not at all */
 	struct edge_limits limits;
 	struct logins *logins; /* the node's, borrowed */
 };

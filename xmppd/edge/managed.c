@@ -207,7 +207,7 @@ managed_limits(const struct session *s)
 static uint64_t
 resume_ms(const struct edge *e, const char *max)
 {
-	uint64_t seconds = e->cfg.resume_s, wish;
+	uint64_t seconds = edge_limit(e, LIMIT_RESUME_TIME), wish;
 
 	if (max != NULL && str_to_u64(max, 1, UINT32_MAX, &wish) &&
 	    wish < seconds)
@@ -230,7 +230,7 @@ managed_enable(struct session *s, bool resume, const char *max, struct buf *out)
 	m->sm = sm_new(&limits, uplink_sent(&s->up));
 	s->managed = m;
 	buf_add_str(out, "<enabled xmlns='" NS_SM "'");
-	if (resume && s->edge->cfg.resume_s > 0) {
+	if (resume && edge_limit(s->edge, LIMIT_RESUME_TIME) > 0) {
 		m->id = resume_new_id(s);
 		m->resume_ms = resume_ms(s->edge, max);
 		map_put_str(&s->edge->resumable, m->id, m);
